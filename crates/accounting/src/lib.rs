@@ -1,0 +1,1 @@
+//! Call detail records and exact rating, without I/O.

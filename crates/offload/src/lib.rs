@@ -1,0 +1,1 @@
+//! Bounded async task workers: suspend, run elsewhere, resume.

@@ -1,0 +1,1 @@
+//! The whole proxy core under virtual time, between scripted peers over a hostile network (development only).

@@ -1,0 +1,1 @@
+//! Tandem: a Class 4 SIP proxy.
