@@ -1,0 +1,1 @@
+//! Prices worked by hand.
