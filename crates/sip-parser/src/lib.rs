@@ -1,1 +1,46 @@
-//! SIP messages: bytes to borrowed views, and edits back to bytes (RFC 3261 §7, §25).
+//! SIP messages: bytes to borrowed views, and edits back to bytes (RFC 3261 §7, §19.1, §20, §25).
+//! [`parse_datagram`] indexes a message without copying; [`Edits`] and the writers turn it into the next one.
+//! Bodies are opaque here, and so is the meaning of a message: routing and transactions live elsewhere.
+
+mod edits;
+mod error;
+mod header;
+mod limits;
+mod message;
+mod method;
+mod octet;
+mod parse;
+mod reason;
+mod request;
+mod response;
+mod salvage;
+mod span;
+mod start_line;
+mod table;
+mod top_via;
+mod uri;
+mod write;
+
+pub use edits::Edits;
+pub use error::{ParseError, ParseErrorKind};
+pub use header::contact::{ContactValue, Contacts};
+pub use header::cseq::CSeq;
+pub use header::list::Tokens;
+pub use header::name::{HeaderName, KnownHeader};
+pub use header::name_addr::{NameAddr, NameAddrs};
+pub use header::param::{Param, Params};
+pub use header::via::{Via, Vias};
+pub use limits::Limits;
+pub use message::{Header, Headers, Message};
+pub use method::Method;
+pub use parse::{is_keepalive, parse_datagram};
+pub use reason::reason_phrase;
+pub use request::{RequestParts, write_ack_non_2xx, write_cancel, write_request};
+pub use response::{ResponseParts, write_response};
+pub use salvage::salvage;
+pub use table::HeaderTable;
+pub use uri::escape::unescape;
+pub use uri::host::Host;
+pub use uri::tel::TelUri;
+pub use uri::{SipUri, Uri, UriError};
+pub use write::write_message;

@@ -1,0 +1,165 @@
+//! Classes of octets and the runs made of them (RFC 3261 §25.1).
+//! One table look-up an octet; a run stops at the first octet outside its class.
+//! Linear white space inside a header value covers folds: framing has already proved them well formed.
+
+/// `token` of RFC 3261 §25.1.
+pub(crate) const TOKEN: u16 = 1;
+/// SP, HTAB, and the CR and LF of a fold.
+pub(crate) const LWS: u16 = 2;
+/// What an absolute URI may be made of, taken widely: visible ASCII but `"`, `<` and `>`.
+pub(crate) const URI: u16 = 4;
+/// Unquoted parameter value, taken widely: visible or non-ASCII but `;`, `,`, `"`, `<` and `>`.
+pub(crate) const VALUE: u16 = 8;
+/// Letters, digits, `-`, `.` and the `_` that operators do use in host names.
+pub(crate) const HOST: u16 = 16;
+/// `0` to `9`.
+pub(crate) const DIGIT: u16 = 32;
+/// Visible or non-ASCII: all but controls and space.
+pub(crate) const VISIBLE: u16 = 64;
+/// Unquoted display name: token octets and UTF-8.
+pub(crate) const DISPLAY: u16 = 128;
+/// Parameter name of a URI, taken widely: as [`VALUE`] but `=`.
+pub(crate) const NAME: u16 = 256;
+
+static CLASSES: [u16; 256] = classes();
+
+const fn classes() -> [u16; 256] {
+    let mut classes = [0u16; 256];
+    let mut octet = 0usize;
+    while octet < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "the loop ends at 255")]
+        let byte = octet as u8;
+        let alnum = byte.is_ascii_alphanumeric();
+        let visible = byte > 0x20 && byte != 0x7f;
+        let bracket = matches!(byte, b'"' | b'<' | b'>');
+        let mut class = 0;
+        if alnum
+            || matches!(
+                byte,
+                b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
+            )
+        {
+            class |= TOKEN | DISPLAY;
+        }
+        if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            class |= LWS;
+        }
+        if visible && byte < 0x80 && !bracket {
+            class |= URI;
+        }
+        if visible && !bracket && !matches!(byte, b';' | b',') {
+            class |= VALUE;
+            if byte != b'=' {
+                class |= NAME;
+            }
+        }
+        if alnum || matches!(byte, b'-' | b'.' | b'_') {
+            class |= HOST;
+        }
+        if byte.is_ascii_digit() {
+            class |= DIGIT;
+        }
+        if visible {
+            class |= VISIBLE;
+        }
+        if byte >= 0x80 {
+            class |= DISPLAY;
+        }
+        classes[octet] = class;
+        octet += 1;
+    }
+    classes
+}
+
+/// Whether `octet` belongs to one of the classes in `mask`.
+#[inline]
+pub(crate) fn is(octet: u8, mask: u16) -> bool {
+    CLASSES[usize::from(octet)] & mask != 0
+}
+
+/// The end of the run of `mask` octets that starts at `from`.
+#[inline]
+pub(crate) fn run(bytes: &[u8], from: usize, mask: u16) -> usize {
+    let mut at = from;
+    while let Some(&octet) = bytes.get(at) {
+        if !is(octet, mask) {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// The first offset at or after `from` that is not linear white space.
+#[inline]
+pub(crate) fn skip_lws(bytes: &[u8], from: usize) -> usize {
+    run(bytes, from, LWS)
+}
+
+/// `bytes` without linear white space at either end.
+#[inline]
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
+    trim_end(&bytes[skip_lws(bytes, 0)..])
+}
+
+/// `bytes` without linear white space at its end.
+#[inline]
+pub(crate) fn trim_end(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = bytes {
+        if !is(*last, LWS) {
+            break;
+        }
+        bytes = rest;
+    }
+    bytes
+}
+
+/// The offset behind the closing quote of the quoted string that opens at `from`, if it closes.
+pub(crate) fn skip_quoted(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from + 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes[at] == b'"' {
+            return Some(at + 1);
+        }
+        // RFC 3261 §25.1: quoted-pair, whatever octet follows the backslash.
+        at += 2;
+    }
+}
+
+/// The value of a run of decimal digits, leading zeros allowed; `None` when empty, not a number or above `max`.
+#[inline]
+pub(crate) fn decimal(digits: &[u8], max: u32) -> Option<u32> {
+    if digits.is_empty() {
+        return None;
+    }
+    let mut value = 0u64;
+    for &octet in digits {
+        if !octet.is_ascii_digit() {
+            return None;
+        }
+        value = value * 10 + u64::from(octet - b'0');
+        if value > u64::from(max) {
+            return None;
+        }
+    }
+    u32::try_from(value).ok()
+}
+
+/// Appends `value` in decimal.
+pub(crate) fn push_decimal(out: &mut Vec<u8>, mut value: u32) {
+    let mut digits = [0u8; 10];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests;

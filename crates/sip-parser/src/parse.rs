@@ -1,0 +1,285 @@
+//! From the bytes of a datagram to a [`Message`]: framing, header index, and the checks that every proxy needs.
+//! RFC 3261 §7 (format), §8.1.1 (what must be there), §16.3(1) (reasonable syntax), §18.3 (where the body ends).
+//! Bytes are visited a fixed number of times whatever they are, and nothing is allocated once the table is warm.
+
+use crate::error::{ParseError, ParseErrorKind};
+use crate::header::cseq::CSeq;
+use crate::header::list;
+use crate::header::name::KnownHeader;
+use crate::header::name_addr::NameAddr;
+use crate::header::via::Via;
+use crate::message::Message;
+use crate::octet::{self, TOKEN, VISIBLE};
+use crate::span::Span;
+use crate::start_line;
+use crate::table::{AddressParts, Field, HeaderTable, NO_FIELD, ViaParts};
+
+/// Whether a datagram only keeps a path open: it is empty or holds nothing but CR, LF and NUL (RFC 5626 §3.5.1).
+pub fn is_keepalive(bytes: &[u8]) -> bool {
+    bytes.iter().all(|octet| matches!(octet, b'\r' | b'\n' | 0))
+}
+
+/// Parses the message in a datagram.
+///
+/// Line ends before the first line are skipped (RFC 3261 §7.5) and octets behind the body are cut off (§18.3).
+/// `table` is overwritten; the message borrows it.
+///
+/// # Errors
+/// The first fault found, with its offset in `bytes`; see [`ParseErrorKind`].
+pub fn parse_datagram<'b>(
+    bytes: &'b [u8],
+    table: &'b mut HeaderTable,
+) -> Result<Message<'b>, ParseError> {
+    if bytes.len() > table.limits.size_max {
+        let at = table.limits.size_max;
+        return Err(ParseError::new(ParseErrorKind::TooLarge, at));
+    }
+    let skipped = leading_line_ends(bytes);
+    let message = &bytes[skipped..];
+    if message.is_empty() {
+        return Err(ParseError::new(ParseErrorKind::Empty, 0));
+    }
+    match index(message, table) {
+        Ok(end) => Ok(Message {
+            bytes: &message[..end],
+            table,
+        }),
+        Err(error) => Err(error.shifted(skipped)),
+    }
+}
+
+/// How many octets of line ends precede the message.
+pub(crate) fn leading_line_ends(bytes: &[u8]) -> usize {
+    bytes
+        .iter()
+        .take_while(|octet| matches!(octet, b'\r' | b'\n'))
+        .count()
+}
+
+/// Fills `table` from a message that starts at its first line; gives the end of the message.
+fn index(bytes: &[u8], table: &mut HeaderTable) -> Result<usize, ParseError> {
+    table.clear();
+    let start_end = line_end(bytes, 0, table.limits.line_max)?;
+    table.start = start_line::parse(bytes, start_end)?;
+    index_headers(bytes, start_end + 2, table)?;
+    check_lists(bytes, table)?;
+    check_values(bytes, table)?;
+    body_end(bytes, table)
+}
+
+/// The offset of the CRLF that ends the line at `from`.
+#[inline]
+fn line_end(bytes: &[u8], from: usize, line_max: usize) -> Result<usize, ParseError> {
+    let Some(length) = memchr::memchr2(b'\r', b'\n', &bytes[from..]) else {
+        return Err(ParseError::new(
+            ParseErrorKind::HeadersUnterminated,
+            bytes.len(),
+        ));
+    };
+    let end = from + length;
+    if bytes[end] != b'\r' || bytes.get(end + 1) != Some(&b'\n') {
+        return Err(ParseError::new(ParseErrorKind::LineEnding, end));
+    }
+    if length + 2 > line_max {
+        return Err(ParseError::new(ParseErrorKind::LineTooLong, from));
+    }
+    Ok(end)
+}
+
+/// Indexes the lines from `at` up to the empty one.
+fn index_headers(bytes: &[u8], mut at: usize, table: &mut HeaderTable) -> Result<(), ParseError> {
+    loop {
+        if bytes[at..].starts_with(b"\r\n") {
+            table.headers_end = at;
+            table.body_start = at + 2;
+            return Ok(());
+        }
+        if table.fields.len() >= table.limits.headers_max {
+            return Err(ParseError::new(ParseErrorKind::HeadersTooMany, at));
+        }
+        let name_end = octet::run(bytes, at, TOKEN);
+        let name_len = name_end - at;
+        let colon = skip_blanks(bytes, name_end);
+        if name_len == 0 || bytes.get(colon) != Some(&b':') {
+            let kind = if name_end == bytes.len() {
+                ParseErrorKind::HeadersUnterminated
+            } else {
+                ParseErrorKind::HeaderLine
+            };
+            return Err(ParseError::new(kind, colon));
+        }
+        let end = field_end(bytes, at, colon + 1, table.limits.line_max)?;
+        let value = trimmed(bytes, colon + 1, end);
+        let known = KnownHeader::from_name(&bytes[at..name_end]);
+        let is_first = table.push(Field {
+            line: Span::new(at, end + 2),
+            value,
+            #[expect(clippy::cast_possible_truncation, reason = "below Limits::size_max")]
+            name_len: name_len as u32,
+            known,
+            next: NO_FIELD,
+        });
+        if !is_first && known.is_some_and(KnownHeader::is_single) {
+            return Err(ParseError::new(ParseErrorKind::HeaderRepeated, at));
+        }
+        at = end + 2;
+    }
+}
+
+#[inline]
+fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\t')) {
+        at += 1;
+    }
+    at
+}
+
+/// The offset of the CRLF that ends the field, behind all its folds (RFC 3261 §7.3.1).
+#[inline]
+fn field_end(
+    bytes: &[u8],
+    line_start: usize,
+    from: usize,
+    line_max: usize,
+) -> Result<usize, ParseError> {
+    let mut end = line_end(bytes, from, line_max)?;
+    while matches!(bytes.get(end + 2), Some(b' ' | b'\t')) {
+        end = line_end(bytes, end + 2, line_max)?;
+    }
+    if end + 2 - line_start > line_max {
+        return Err(ParseError::new(ParseErrorKind::LineTooLong, line_start));
+    }
+    Ok(end)
+}
+
+/// The span of the value in `bytes[from..end]` without white space around it.
+#[inline]
+pub(crate) fn trimmed(bytes: &[u8], from: usize, end: usize) -> Span {
+    let start = octet::skip_lws(&bytes[..end], from);
+    Span::new(start, start + octet::trim_end(&bytes[start..end]).len())
+}
+
+/// Enforces `Limits::list_max` on the lists that a message takes apart.
+fn check_lists(bytes: &[u8], table: &HeaderTable) -> Result<(), ParseError> {
+    let list_max = table.limits.list_max;
+    for header in KnownHeader::LISTS {
+        let mut count = 0;
+        let mut index = table.first_field(header);
+        while let Some(field) = table.field(index) {
+            count += list::count_values(field.value.slice(bytes), list_max);
+            if count > list_max {
+                return Err(list::too_long(field.line.start()));
+            }
+            index = field.next;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the headers that every proxy needs, and keeps what was read.
+fn check_values(bytes: &[u8], table: &mut HeaderTable) -> Result<(), ParseError> {
+    let params_max = table.limits.params_max;
+
+    let via = required(table, KnownHeader::Via, ParseErrorKind::ViaMissing)?;
+    let (top, _) = Via::parse_at(via.slice(bytes), 0, params_max, false)
+        .map_err(|(kind, at)| ParseError::new(kind, via.start() + at))?;
+    if top.version != b"2.0" {
+        return Err(ParseError::new(ParseErrorKind::ViaSyntax, via.start()));
+    }
+    table.top_via = Ok(ViaParts::of(&top, bytes));
+
+    let from = required(table, KnownHeader::From, ParseErrorKind::FromMissing)?;
+    table.from = Ok(address(
+        bytes,
+        from,
+        params_max,
+        ParseErrorKind::FromSyntax,
+    )?);
+    let to = required(table, KnownHeader::To, ParseErrorKind::ToMissing)?;
+    table.to = Ok(address(bytes, to, params_max, ParseErrorKind::ToSyntax)?);
+
+    let call_id = required(table, KnownHeader::CallId, ParseErrorKind::CallIdMissing)?;
+    let call_id_end = octet::run(bytes, call_id.start(), VISIBLE);
+    if call_id.start() == call_id.end() || call_id_end != call_id.end() {
+        let at = call_id_end.min(call_id.end());
+        return Err(ParseError::new(ParseErrorKind::CallIdSyntax, at));
+    }
+
+    let cseq = required(table, KnownHeader::CSeq, ParseErrorKind::CSeqMissing)?;
+    let Some(parsed) = CSeq::parse(cseq.slice(bytes)) else {
+        return Err(ParseError::new(ParseErrorKind::CSeqSyntax, cseq.start()));
+    };
+    keep_cseq(table, cseq, &parsed);
+    let method = table.start.method.slice(bytes);
+    if table.start.status == 0 && table.cseq_method.slice(bytes) != method {
+        let at = table.cseq_method.start();
+        return Err(ParseError::new(ParseErrorKind::CSeqMethodMismatch, at));
+    }
+
+    if let Some(field) = table.first_of(KnownHeader::MaxForwards) {
+        let hops = octet::decimal(field.value.slice(bytes), 255);
+        match hops.and_then(|hops| u8::try_from(hops).ok()) {
+            Some(hops) => table.max_forwards = Ok(Some(hops)),
+            None => {
+                let at = field.value.start();
+                return Err(ParseError::new(ParseErrorKind::MaxForwards, at));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The method ends the value, so its span follows from its length.
+pub(crate) fn keep_cseq(table: &mut HeaderTable, value: Span, cseq: &CSeq<'_>) {
+    table.cseq_number = cseq.number;
+    table.cseq_method = Span::new(value.end() - cseq.method.as_bytes().len(), value.end());
+}
+
+/// The value of the first field of `header`.
+#[inline]
+fn required(
+    table: &HeaderTable,
+    header: KnownHeader,
+    missing: ParseErrorKind,
+) -> Result<Span, ParseError> {
+    table
+        .first_of(header)
+        .map(|field| field.value)
+        .ok_or(ParseError::new(missing, table.headers_end))
+}
+
+/// Reads From or To, which hold exactly one address.
+#[inline]
+pub(crate) fn address(
+    bytes: &[u8],
+    span: Span,
+    params_max: usize,
+    kind: ParseErrorKind,
+) -> Result<AddressParts, ParseError> {
+    let value = span.slice(bytes);
+    match NameAddr::parse_at(value, 0, params_max) {
+        Ok((address, end)) if end == value.len() => Ok(AddressParts::of(&address, bytes)),
+        Ok((_, end)) => Err(ParseError::new(kind, span.start() + end)),
+        Err((found, at)) => Err(ParseError::new(found, span.start() + at).syntax_as(kind)),
+    }
+}
+
+/// Where the body ends (RFC 3261 §18.3): without Content-Length, with the datagram.
+fn body_end(bytes: &[u8], table: &mut HeaderTable) -> Result<usize, ParseError> {
+    let Some(field) = table.first_of(KnownHeader::ContentLength) else {
+        return Ok(bytes.len());
+    };
+    let at = field.value.start();
+    let Some(length) = octet::decimal(field.value.slice(bytes), u32::MAX) else {
+        return Err(ParseError::new(ParseErrorKind::ContentLength, at));
+    };
+    let length = length as usize;
+    table.content_length = Some(length);
+    if length > bytes.len() - table.body_start {
+        return Err(ParseError::new(ParseErrorKind::BodyTooShort, at));
+    }
+    Ok(table.body_start + length)
+}
+
+#[cfg(test)]
+mod tests;
