@@ -1,0 +1,695 @@
+//! From rows to a snapshot: everything that needs two rows to be judged is judged here.
+//!
+//! References, duplicates, prices, currencies, slots. All faults are told, up to `FAULTS_MAX`; with any, nothing is built.
+//! Leaves out faults of single cells (`cells`) and swapping the snapshot in.
+
+use accounting::RateTerms;
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+
+use crate::address::IpNet;
+use crate::fault::{self, Fault, hint, quoted};
+use crate::number::NumberRule;
+use crate::prefix::{Prefix, PrefixTable};
+use crate::rates::{Sheet, Span, index};
+use crate::schema::TableKind;
+use crate::snapshot::{
+    Customer, Gateway, GatewayHost, Lookup, Nobody, Plan, PlanRoute, Snapshot, Vendor, VendorIndex,
+};
+use crate::sources::{OwnedRanges, SourceEntry, SourceIndex};
+use crate::tables::{PlanMode, Tables};
+use crate::trunk::{SlotRegistry, TRUNKS_MAX, TrunkId};
+use crate::unique::{self, start_of};
+
+type Map<K, V> = HashMap<K, V, RandomState>;
+
+/// Compiles the tables into a snapshot of this version.
+///
+/// Trunks keep the slots that `slots` gave them before; new ones get theirs only when there is no fault. Rows whose `id`
+/// is 0 (read from files, not stored yet) are numbered provisionally, so such a snapshot is for checking and explaining.
+///
+/// # Errors
+/// All faults found, at most [`crate::FAULTS_MAX`], in the order of [`TableKind::ALL`].
+pub fn compile(
+    tables: &Tables,
+    version: u64,
+    slots: &mut SlotRegistry,
+) -> Result<Snapshot, Vec<Fault>> {
+    let mut compiler = Compiler::new(tables);
+    compiler.check();
+    let sheets = compiler.sheets();
+    let plans = compiler.plans();
+    compiler.check_money();
+    let trunks = compiler.trunks(slots);
+    if !compiler.faults.is_empty() {
+        return Err(compiler.faults);
+    }
+    Ok(compiler.finish(version, slots, sheets, plans, trunks))
+}
+
+struct Compiler<'t> {
+    tables: &'t Tables,
+    faults: Vec<Fault>,
+    customers: Map<&'t str, u32>,
+    vendors: Map<&'t str, u32>,
+    plans: Map<&'t str, u32>,
+    sheets: Map<String, u32>,
+    terms: Vec<RateTerms>,
+}
+
+/// The trunk of every customer and vendor, in the order of their rows.
+struct Trunks {
+    customers: Vec<TrunkId>,
+    vendors: Vec<TrunkId>,
+}
+
+impl<'t> Compiler<'t> {
+    fn new(tables: &'t Tables) -> Self {
+        let named = |(row, name): (usize, &'t String)| (name.as_str(), index(row));
+        Self {
+            tables,
+            faults: Vec::new(),
+            customers: tables
+                .customers
+                .iter()
+                .map(|row| &row.name)
+                .enumerate()
+                .map(named)
+                .collect(),
+            vendors: tables
+                .vendors
+                .iter()
+                .map(|row| &row.name)
+                .enumerate()
+                .map(named)
+                .collect(),
+            plans: tables
+                .routing_plans
+                .iter()
+                .map(|row| &row.name)
+                .enumerate()
+                .map(named)
+                .collect(),
+            sheets: Map::default(),
+            terms: Vec::new(),
+        }
+    }
+
+    fn fault(&mut self, kind: TableKind, row: usize, column: &str, message: String) {
+        let fault = self.tables.fault(kind, row, column, message);
+        fault::push(&mut self.faults, fault);
+    }
+
+    /// Duplicates and references.
+    fn check(&mut self) {
+        let tables = self.tables;
+        for kind in TableKind::ALL {
+            // The rates are checked where they are sorted anyway.
+            if kind != TableKind::Rates {
+                unique::check(tables, kind, &mut self.faults);
+            }
+        }
+        for (row, customer) in tables.customers.iter().enumerate() {
+            let known = self.plans.contains_key(&*customer.routing_plan);
+            self.reference(
+                known,
+                TableKind::Customers,
+                row,
+                "routing_plan",
+                &customer.routing_plan,
+            );
+            self.lookup(
+                TableKind::Customers,
+                row,
+                customer.lookup.as_deref(),
+                customer.lookup_query.as_deref(),
+            );
+        }
+        for (row, address) in tables.customer_addresses.iter().enumerate() {
+            let known = self.customers.contains_key(&*address.customer);
+            self.reference(
+                known,
+                TableKind::CustomerAddresses,
+                row,
+                "customer",
+                &address.customer,
+            );
+        }
+        for (row, gateway) in tables.vendor_gateways.iter().enumerate() {
+            let known = self.vendors.contains_key(&*gateway.vendor);
+            self.reference(
+                known,
+                TableKind::VendorGateways,
+                row,
+                "vendor",
+                &gateway.vendor,
+            );
+            if let Err(message) = gateway.address.parse::<GatewayHost>() {
+                self.fault(TableKind::VendorGateways, row, "address", message);
+            }
+        }
+        for (row, plan) in tables.routing_plans.iter().enumerate() {
+            if !(1..=20).contains(&plan.max_attempts) {
+                let message = format!("{} is out of range; allowed: 1 to 20", plan.max_attempts);
+                self.fault(TableKind::RoutingPlans, row, "max_attempts", message);
+            }
+            self.lookup(
+                TableKind::RoutingPlans,
+                row,
+                plan.lookup.as_deref(),
+                plan.lookup_query.as_deref(),
+            );
+        }
+        for (row, route) in tables.routes.iter().enumerate() {
+            let known = self.plans.contains_key(&*route.plan);
+            self.reference(known, TableKind::Routes, row, "plan", &route.plan);
+            let known = self.vendors.contains_key(&*route.vendor);
+            self.reference(known, TableKind::Routes, row, "vendor", &route.vendor);
+            if !matches!(&*route.schedule, "" | "always") {
+                let message = format!(
+                    "{} is not a schedule; allowed: always, or empty",
+                    quoted(&route.schedule)
+                );
+                self.fault(TableKind::Routes, row, "schedule", message);
+            }
+        }
+    }
+
+    fn lookup(&mut self, kind: TableKind, row: usize, lookup: Option<&str>, query: Option<&str>) {
+        let (column, message) = match (lookup, query) {
+            (None, None) | (Some("sql"), Some(_)) => return,
+            (Some("sql"), None) => (
+                "lookup_query",
+                "is empty, but lookup is sql; allowed: a query".to_owned(),
+            ),
+            (None, Some(_)) => (
+                "lookup",
+                "is empty, but there is a lookup_query; allowed: sql".to_owned(),
+            ),
+            (Some(other), _) => (
+                "lookup",
+                format!("{} is not a lookup; allowed: sql, or empty", quoted(other)),
+            ),
+        };
+        self.fault(kind, row, column, message);
+    }
+
+    fn reference(&mut self, known: bool, kind: TableKind, row: usize, column: &str, name: &str) {
+        if known {
+            return;
+        }
+        let (target, names): (TableKind, Vec<&str>) = match column {
+            "customer" => (
+                TableKind::Customers,
+                self.customers.keys().copied().collect(),
+            ),
+            "vendor" => (TableKind::Vendors, self.vendors.keys().copied().collect()),
+            "rate_sheet" => (
+                TableKind::Rates,
+                self.sheets.keys().map(String::as_str).collect(),
+            ),
+            _ => (
+                TableKind::RoutingPlans,
+                self.plans.keys().copied().collect(),
+            ),
+        };
+        let mut names = names;
+        // The nearest name must not depend on the order of a hash map.
+        names.sort_unstable();
+        let hint = hint(name, names.into_iter());
+        let message = format!("{} is not in {}{hint}", quoted(name), target.table_name());
+        self.fault(kind, row, column, message);
+    }
+
+    fn sheets(&mut self) -> Vec<Sheet> {
+        let tables = self.tables;
+        let groups = unique::rates_by_sheet(tables, &mut self.faults);
+        self.sheets = groups
+            .iter()
+            .map(|group| group.name.to_string())
+            .zip(0..)
+            .collect();
+        for (row, customer) in tables.customers.iter().enumerate() {
+            if let Some(sheet) = &customer.rate_sheet {
+                self.reference(
+                    self.sheets.contains_key(sheet),
+                    TableKind::Customers,
+                    row,
+                    "rate_sheet",
+                    sheet,
+                );
+            }
+        }
+        for (row, vendor) in tables.vendors.iter().enumerate() {
+            if let Some(sheet) = &vendor.rate_sheet {
+                self.reference(
+                    self.sheets.contains_key(sheet),
+                    TableKind::Vendors,
+                    row,
+                    "rate_sheet",
+                    sheet,
+                );
+            }
+        }
+        let mut interned: Map<TermsKey, u32> = Map::default();
+        let mut sheets = Vec::with_capacity(groups.len());
+        let mut spans = Vec::new();
+        for group in groups {
+            spans.clear();
+            for row in group.rows {
+                let rate = &tables.rates[row as usize];
+                self.check_rate(row as usize);
+                let terms = *interned.entry(terms_key(&rate.terms)).or_insert_with(|| {
+                    self.terms.push(rate.terms.clone());
+                    index(self.terms.len() - 1)
+                });
+                let to = rate.effective_to.unwrap_or(i64::MAX);
+                spans.push((
+                    rate.prefix,
+                    Span {
+                        from: start_of(rate),
+                        to,
+                        terms,
+                    },
+                ));
+            }
+            sheets.push(Sheet::build(group.name.to_string(), &spans));
+        }
+        sheets
+    }
+
+    fn check_rate(&mut self, row: usize) {
+        let rate = &self.tables.rates[row];
+        let terms = &rate.terms;
+        let prices = [
+            ("rate", terms.rate),
+            ("connect_fee", terms.connect_fee),
+            ("next_rate", terms.next_rate),
+        ];
+        if let Some((column, price)) = prices
+            .into_iter()
+            .find(|(_, price)| price.is_sign_negative() && !price.is_zero())
+        {
+            self.fault(
+                TableKind::Rates,
+                row,
+                column,
+                format!("{price} is below zero; allowed: 0 and above"),
+            );
+        } else if terms.next_interval_s == 0 {
+            self.fault(
+                TableKind::Rates,
+                row,
+                "next_interval_s",
+                "is 0; allowed: 1 to 86400".to_owned(),
+            );
+        } else if rate.effective_to.is_some_and(|to| to <= start_of(rate)) {
+            let message = "is not later than effective_from; allowed: a later instant".to_owned();
+            self.fault(TableKind::Rates, row, "effective_to", message);
+        }
+    }
+
+    fn plans(&mut self) -> Vec<Plan> {
+        let tables = self.tables;
+        let mut by_plan: Vec<Vec<(Prefix, PlanRoute)>> =
+            vec![Vec::new(); tables.routing_plans.len()];
+        for route in &tables.routes {
+            let (Some(plan), Some(vendor)) = (
+                self.plans.get(&*route.plan),
+                self.vendors.get(&*route.vendor),
+            ) else {
+                continue;
+            };
+            by_plan[*plan as usize].push((
+                route.prefix,
+                PlanRoute {
+                    vendor: *vendor,
+                    priority: route.priority,
+                    weight: route.weight,
+                    enabled: route.enabled,
+                },
+            ));
+        }
+        tables
+            .routing_plans
+            .iter()
+            .zip(by_plan)
+            .map(|(row, routes)| Plan::build(row, routes))
+            .collect()
+    }
+
+    /// Prices can be compared only in one currency, and a margin needs both prices.
+    fn check_money(&mut self) {
+        let tables = self.tables;
+        let mut currencies: Map<&str, (&str, usize)> = Map::default();
+        let mut told = HashSet::<(&str, &str), RandomState>::default();
+        for (row, route) in tables.routes.iter().enumerate() {
+            let plan = self
+                .plans
+                .get(&*route.plan)
+                .map(|plan| &tables.routing_plans[*plan as usize]);
+            let vendor = self
+                .vendors
+                .get(&*route.vendor)
+                .map(|vendor| &tables.vendors[*vendor as usize]);
+            let (Some(plan), Some(vendor)) = (plan, vendor) else {
+                continue;
+            };
+            if plan.margin_min.is_some()
+                && vendor.rate_sheet.is_none()
+                && told.insert((&plan.name, &vendor.name))
+            {
+                let message = format!(
+                    "{} has no rate_sheet, but plan {} has a margin_min; allowed: a vendor with a rate_sheet",
+                    quoted(&vendor.name),
+                    quoted(&plan.name)
+                );
+                self.fault(TableKind::Routes, row, "vendor", message);
+            }
+            if plan.mode == PlanMode::Static && plan.margin_min.is_none() {
+                continue;
+            }
+            let (currency, first) = *currencies
+                .entry(&plan.name)
+                .or_insert((&vendor.currency, row));
+            if currency != vendor.currency && told.insert((&plan.name, &vendor.currency)) {
+                let line = tables.line(TableKind::Routes, first);
+                let message = format!(
+                    "{} bills in {}, but plan {} compares prices in {currency} since line {line}; allowed: one \
+                     currency a plan",
+                    quoted(&vendor.name),
+                    vendor.currency,
+                    quoted(&plan.name)
+                );
+                self.fault(TableKind::Routes, row, "vendor", message);
+            }
+        }
+        for (row, customer) in tables.customers.iter().enumerate() {
+            let plan = self
+                .plans
+                .get(&*customer.routing_plan)
+                .map(|plan| &tables.routing_plans[*plan as usize]);
+            let Some(plan) = plan.filter(|plan| plan.margin_min.is_some()) else {
+                continue;
+            };
+            if customer.rate_sheet.is_none() {
+                let message = format!(
+                    "is empty, but plan {} has a margin_min; allowed: a sheet",
+                    quoted(&plan.name)
+                );
+                self.fault(TableKind::Customers, row, "rate_sheet", message);
+            }
+            if let Some((currency, _)) = currencies.get(&*plan.name)
+                && *currency != customer.currency
+            {
+                let message = format!(
+                    "{} can't be compared with {currency} of the vendors of plan {}, which has a margin_min; \
+                     allowed: {currency}",
+                    customer.currency,
+                    quoted(&plan.name)
+                );
+                self.fault(TableKind::Customers, row, "currency", message);
+            }
+        }
+    }
+
+    /// Identities; rows without one get a provisional one above all others.
+    fn trunks(&mut self, slots: &SlotRegistry) -> Trunks {
+        let tables = self.tables;
+        let customers: Vec<i64> = tables.customers.iter().map(|row| row.id).collect();
+        let vendors: Vec<i64> = tables.vendors.iter().map(|row| row.id).collect();
+        let trunks = Trunks {
+            customers: self
+                .identities(TableKind::Customers, &customers)
+                .into_iter()
+                .map(TrunkId::customer)
+                .collect(),
+            vendors: self
+                .identities(TableKind::Vendors, &vendors)
+                .into_iter()
+                .map(TrunkId::vendor)
+                .collect(),
+        };
+        let new = trunks
+            .all()
+            .filter(|trunk| slots.slot(*trunk).is_none())
+            .count();
+        if new > slots.free() {
+            let kind = TableKind::Vendors;
+            let message = format!(
+                "{new} new trunks, but only {} of {TRUNKS_MAX} are free in this process; allowed: fewer customers and \
+                 vendors, or a restart",
+                slots.free()
+            );
+            let place = format!("table {}", kind.table_name());
+            fault::push(
+                &mut self.faults,
+                Fault {
+                    place,
+                    line: 0,
+                    column: String::new(),
+                    message,
+                },
+            );
+        }
+        trunks
+    }
+
+    fn identities(&mut self, kind: TableKind, ids: &[i64]) -> Vec<i64> {
+        let mut next = ids.iter().copied().max().unwrap_or(0).max(0);
+        let mut seen = HashSet::<i64, RandomState>::default();
+        let mut out = Vec::with_capacity(ids.len());
+        for (row, id) in ids.iter().enumerate() {
+            if *id < 0 || *id > i64::MAX >> 1 || (*id > 0 && !seen.insert(*id)) {
+                self.fault(
+                    kind,
+                    row,
+                    "id",
+                    format!("{id} is taken or not a key; allowed: a positive number, once"),
+                );
+            }
+            out.push(if *id == 0 {
+                next += 1;
+                next
+            } else {
+                *id
+            });
+        }
+        out
+    }
+
+    fn finish(
+        self,
+        version: u64,
+        slots: &mut SlotRegistry,
+        sheets: Vec<Sheet>,
+        plans: Vec<Plan>,
+        trunks: Trunks,
+    ) -> Snapshot {
+        let customers = self.customers(slots, &trunks);
+        let (vendors, gateways) = self.vendors(slots, &trunks);
+        let tables = self.tables;
+        let customer_of = |name: &str| self.customers.get(name).copied();
+        let entries = tables.customer_addresses.iter().filter_map(|row| {
+            let tech_prefix = row.tech_prefix.clone();
+            let customer = customer_of(&row.customer)?;
+            Some(SourceEntry {
+                pattern: row.address,
+                transport: row.transport,
+                tech_prefix,
+                customer,
+            })
+        });
+        let sources = SourceIndex::build(entries);
+        let mut owned: Map<TrunkId, OwnedRanges> = trunks
+            .all()
+            .map(|trunk| (trunk, OwnedRanges::default()))
+            .collect();
+        for row in &tables.customer_addresses {
+            let trunk = customer_of(&row.customer)
+                .and_then(|customer| trunks.customers.get(customer as usize));
+            if let Some(ranges) = trunk.and_then(|trunk| owned.get_mut(trunk)) {
+                ranges.add(row.address.net);
+            }
+        }
+        for gateway in &gateways {
+            let trunk = trunks.vendors.get(gateway.vendor.0 as usize);
+            if let (GatewayHost::Ip(address), Some(ranges)) =
+                (&gateway.host, trunk.and_then(|trunk| owned.get_mut(trunk)))
+            {
+                ranges.add(IpNet::host(address.ip()));
+            }
+        }
+        owned.values_mut().for_each(OwnedRanges::finish);
+        let by_trunk = trunks
+            .customers
+            .iter()
+            .copied()
+            .zip(0..)
+            .chain(trunks.vendors.iter().copied().zip(0..))
+            .collect();
+        Snapshot {
+            version,
+            customers_by_name: customers
+                .iter()
+                .map(|customer| customer.name.clone())
+                .zip(0..)
+                .collect(),
+            vendors_by_name: vendors
+                .iter()
+                .map(|vendor| vendor.name.clone())
+                .zip(0..)
+                .collect(),
+            customers,
+            vendors,
+            gateways,
+            plans,
+            sheets,
+            terms: self.terms,
+            sources,
+            owned,
+            by_trunk,
+            nobody: Nobody::default(),
+        }
+    }
+
+    fn customers(&self, slots: &mut SlotRegistry, trunks: &Trunks) -> Vec<Customer> {
+        let tables = self.tables;
+        let rows = tables.customers.iter().zip(&trunks.customers);
+        rows.map(|(row, trunk)| {
+            let plan = self.plans.get(&*row.routing_plan).copied();
+            let of_plan =
+                plan.and_then(|plan| tables.routing_plans[plan as usize].lookup_query.as_deref());
+            let query = row.lookup_query.as_deref().or(of_plan);
+            Customer {
+                name: row.name.clone(),
+                trunk: *trunk,
+                slot: slots.assign(*trunk).unwrap_or_default(),
+                currency: row.currency.clone(),
+                cps_limit: row.cps_limit,
+                channel_limit: row.channel_limit,
+                rule: NumberRule {
+                    strip: row.strip,
+                    prepend: row.prepend.clone(),
+                },
+                enabled: row.enabled,
+                lookup: query.map(|query| Lookup {
+                    query: query.into(),
+                }),
+                plan,
+                sheet: row
+                    .rate_sheet
+                    .as_ref()
+                    .and_then(|sheet| self.sheets.get(sheet))
+                    .copied(),
+            }
+        })
+        .collect()
+    }
+
+    fn vendors(&self, slots: &mut SlotRegistry, trunks: &Trunks) -> (Vec<Vendor>, Vec<Gateway>) {
+        let tables = self.tables;
+        let mut of_vendor: Vec<Vec<Gateway>> = vec![Vec::new(); tables.vendors.len()];
+        for row in &tables.vendor_gateways {
+            let (Some(vendor), Ok(host)) = (
+                self.vendors.get(&*row.vendor),
+                row.address.parse::<GatewayHost>(),
+            ) else {
+                continue;
+            };
+            of_vendor[*vendor as usize].push(Gateway {
+                vendor: VendorIndex(*vendor),
+                host: host.with_default_port(row.transport),
+                transport: row.transport,
+                priority: row.priority,
+                weight: row.weight,
+                probe_interval_s: row.probe_interval_s,
+            });
+        }
+        let mut gateways = Vec::with_capacity(tables.vendor_gateways.len());
+        let rows = tables.vendors.iter().zip(&trunks.vendors).zip(of_vendor);
+        let vendors = rows
+            .map(|((row, trunk), mut own)| {
+                // Sorted by what the operator sees, so that the order of rows in the store changes no decision.
+                own.sort_by_cached_key(|gateway| {
+                    (
+                        gateway.priority,
+                        gateway.host.to_string(),
+                        gateway.transport,
+                    )
+                });
+                let start = index(gateways.len());
+                gateways.append(&mut own);
+                Vendor {
+                    name: row.name.clone(),
+                    trunk: *trunk,
+                    slot: slots.assign(*trunk).unwrap_or_default(),
+                    currency: row.currency.clone(),
+                    cps_limit: row.cps_limit,
+                    channel_limit: row.channel_limit,
+                    rule: NumberRule {
+                        strip: row.strip,
+                        prepend: row.prepend.clone(),
+                    },
+                    enabled: row.enabled,
+                    sheet: row
+                        .rate_sheet
+                        .as_ref()
+                        .and_then(|sheet| self.sheets.get(sheet))
+                        .copied(),
+                    gateways: (start, index(gateways.len())),
+                }
+            })
+            .collect();
+        (vendors, gateways)
+    }
+}
+
+impl Trunks {
+    fn all(&self) -> impl Iterator<Item = TrunkId> + '_ {
+        self.customers.iter().chain(&self.vendors).copied()
+    }
+}
+
+impl Plan {
+    fn build(row: &crate::PlanRow, mut rows: Vec<(Prefix, PlanRoute)>) -> Self {
+        rows.sort_by_key(|(prefix, _)| *prefix);
+        let mut entries = Vec::new();
+        let mut groups = Vec::new();
+        let mut routes = Vec::with_capacity(rows.len());
+        for run in rows.chunk_by(|(one, _), (other, _)| one == other) {
+            let start = index(routes.len());
+            routes.extend(run.iter().map(|(_, route)| *route));
+            entries.extend(
+                run.first()
+                    .map(|(prefix, _)| (*prefix, index(groups.len()))),
+            );
+            groups.push((start, index(routes.len())));
+        }
+        Self {
+            name: row.name.clone(),
+            mode: row.mode,
+            max_attempts: usize::from(row.max_attempts),
+            margin_min: row.margin_min,
+            table: PrefixTable::build(&entries),
+            groups,
+            routes,
+        }
+    }
+}
+
+/// Terms as bytes: equal only when they would be written alike (0.010 is not 0.01).
+type TermsKey = ([u8; 16], [u8; 16], [u8; 16], u32, u32);
+
+fn terms_key(terms: &RateTerms) -> TermsKey {
+    (
+        terms.rate.serialize(),
+        terms.connect_fee.serialize(),
+        terms.next_rate.serialize(),
+        terms.initial_interval_s,
+        terms.next_interval_s,
+    )
+}
+
+#[cfg(test)]
+mod tests;
