@@ -98,3 +98,74 @@ impl Durations {
         }
     }
 }
+
+/// The actions of a step in words, for the tables of the machines' tests.
+#[cfg(test)]
+pub(crate) fn describe(step: Step) -> String {
+    let mut words = Vec::new();
+    match step.send {
+        Bytes::Nothing => {}
+        Bytes::Stored => words.push("send stored".to_owned()),
+        Bytes::New => words.push("send new".to_owned()),
+    }
+    match step.hold {
+        Bytes::Nothing => words.push("drop".to_owned()),
+        Bytes::Stored => {}
+        Bytes::New => words.push("hold new".to_owned()),
+    }
+    if step.tell != Tell::Nothing {
+        words.push(format!("tell {:?}", step.tell));
+    }
+    for (name, change) in [("again", step.again), ("end", step.end)] {
+        match change {
+            Change::Keep => {}
+            Change::Stop => words.push(format!("stop {name}")),
+            Change::Start(timer, in_us) => words.push(format!("{timer:?} {}ms", in_us / 1000)),
+        }
+    }
+    words.join(", ")
+}
+
+/// The default durations over UDP or, reliable, over TCP.
+#[cfg(test)]
+pub(crate) fn default_durations(is_reliable: bool) -> Durations {
+    Durations {
+        config: TimerConfig::default(),
+        is_reliable,
+    }
+}
+
+/// Checks a whole state × event table: `cells` names the cells in which something happens, with the next state and
+/// the actions; in every other cell the machine must stay as it is and ask for nothing.
+#[cfg(test)]
+pub(crate) fn check_table<M, E>(
+    states: &[M],
+    events: &[E],
+    cells: &[(M, E, M, &str)],
+    apply: impl Fn(M, E) -> (M, Step),
+) where
+    M: Copy + PartialEq + std::fmt::Debug,
+    E: Copy + PartialEq + std::fmt::Debug,
+{
+    for (state, event, ..) in cells {
+        assert!(states.contains(state), "{state:?} is a state");
+        assert!(events.contains(event), "{event:?} is an event");
+    }
+    for state in states {
+        for event in events {
+            let mut matching = cells
+                .iter()
+                .filter(|cell| cell.0 == *state && cell.1 == *event);
+            let (next, actions) = matching
+                .next()
+                .map_or((*state, ""), |cell| (cell.2, cell.3));
+            assert!(matching.next().is_none(), "{state:?} × {event:?} twice");
+            let (found, step) = apply(*state, *event);
+            assert_eq!(
+                (found, describe(step).as_str()),
+                (next, actions),
+                "{state:?} × {event:?}"
+            );
+        }
+    }
+}

@@ -227,6 +227,22 @@ impl Transactions {
         true
     }
 
+    /// Stops repeating an INVITE that has heard nothing, while still waiting for what may come until Timer B: for a
+    /// TU that has turned elsewhere but must learn of a late 2xx. Does nothing to any other transaction.
+    pub fn stop_retransmitting(&mut self, now_us: u64, client: ClientId) {
+        let ClientId(id) = client;
+        let Some(client) = self.clients.item(id) else {
+            return;
+        };
+        if let Machine::Invite(machine @ ClientInvite::Calling { .. }) = client.machine {
+            let step = Step {
+                again: Change::Stop,
+                ..Step::NONE
+            };
+            self.carry_out_client(now_us, id, Machine::Invite(machine), step, &[]);
+        }
+    }
+
     /// Whether the last thing heard is a provisional, so that a CANCEL may be sent (RFC 3261 §9.1).
     #[must_use]
     pub fn client_has_provisional(&self, client: ClientId) -> bool {
