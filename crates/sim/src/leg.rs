@@ -1,0 +1,293 @@
+//! An endpoint's half of one answered call: it acts in the dialog, answers the peer, hangs up (RFC 3261 §12.2, §14, §15).
+//! Frauds are acts too: a BYE that must not stop the meter while the talk goes on.
+//! Leaves out media and offer/answer.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use crate::agent::Agent;
+use crate::dialog::Dialog;
+use crate::sip_text::SipText;
+
+/// Something an endpoint does in an established dialog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// re-INVITE with the same Contact.
+    ReInvite,
+    /// UPDATE (RFC 3311).
+    Update,
+    /// INFO.
+    Info,
+    /// BYE: hang up.
+    Bye,
+    /// A BYE made to be refused.
+    Fraud(Fraud),
+}
+
+/// Ways to try to stop the meter and keep talking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fraud {
+    /// Max-Forwards: 0.
+    MaxForwardsZero,
+    /// A To-tag that no one has.
+    WrongTag,
+    /// A CSeq number already used.
+    LowCseq,
+    /// From an address that is neither trunk's.
+    ForeignSource,
+    /// A second Route that leads nowhere.
+    RouteNowhere,
+    /// No Route at all, a request URI that leads nowhere.
+    TargetNowhere,
+}
+
+/// An address that belongs to no one in the simulation.
+pub const FOREIGN: &str = "198.18.0.66:5060";
+/// A place where no datagram is ever answered.
+pub const NOWHERE: &str = "198.18.0.99:5060";
+
+/// What the endpoint saw of the call; µs of virtual time.
+#[derive(Clone, Debug, Default)]
+pub struct LegLog {
+    /// The 2xx was first sent (callee) or first heard (caller).
+    pub answered_us: Option<u64>,
+    /// Callee: the ACK was heard.
+    pub acked_us: Option<u64>,
+    /// Our BYE first left.
+    pub bye_sent_us: Option<u64>,
+    /// Our BYE was answered: when and with what; 408 stands for no answer.
+    pub bye_answered: Option<(u64, u16)>,
+    /// The peer's BYE first arrived.
+    pub bye_heard_us: Option<u64>,
+    /// Other requests of ours and their answers (408: none).
+    pub answers: Vec<(Act, u16)>,
+    /// Requests heard from the peer, by method.
+    pub heard: Vec<String>,
+}
+
+/// Half of a call.
+#[derive(Debug)]
+pub struct Leg {
+    /// The dialog.
+    pub dialog: Dialog,
+    /// What was seen.
+    pub log: LegLog,
+    acts: VecDeque<(u64, Act)>,
+    pending: Option<(u64, Act)>,
+    acks: Vec<(u32, SocketAddr, Vec<u8>)>,
+    proxy: SocketAddr,
+    drop_route: bool,
+    over: bool,
+}
+
+impl Leg {
+    /// A leg that will do `acts` (moment µs, act) in order; `drop_route` sends all to the proxy without Route.
+    pub fn new(dialog: Dialog, acts: Vec<(u64, Act)>, proxy: SocketAddr, drop_route: bool) -> Self {
+        Self {
+            dialog,
+            log: LegLog::default(),
+            acts: acts.into(),
+            pending: None,
+            acks: Vec::new(),
+            proxy,
+            drop_route,
+            over: false,
+        }
+    }
+
+    /// True once a BYE went out or came in.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// True when nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        self.over && self.pending.is_none()
+    }
+
+    /// Hangs up now, whatever was planned.
+    pub fn hang_up_now(&mut self, now_us: u64) {
+        self.acts.clear();
+        self.acts.push_back((now_us, Act::Bye));
+    }
+
+    fn place(&self) -> SocketAddr {
+        if self.drop_route { self.proxy } else { self.dialog.next_hop(self.proxy) }
+    }
+
+    fn build(&mut self, method: &str, cseq: Option<u32>) -> SipText {
+        let mut request = self.dialog.request(method, cseq);
+        if self.drop_route {
+            request.remove("Route");
+        }
+        request
+    }
+
+    /// Sends the ACK of a 2xx, or repeats it for a repeated 2xx (§13.2.2.4).
+    pub fn acknowledge(&mut self, agent: &mut Agent, response: &SipText) {
+        let cseq = response.cseq();
+        if let Some((_, to, bytes)) = self.acks.iter().find(|(known, ..)| *known == cseq) {
+            let (to, bytes) = (*to, bytes.clone());
+            agent.send(to, bytes);
+            return;
+        }
+        self.dialog.refresh_target(response);
+        let mut ack = self.build("ACK", Some(cseq));
+        agent.put_via(&mut ack);
+        agent.mark(&mut ack);
+        let (to, bytes) = (self.place(), ack.encode());
+        self.acks.push((cseq, to, bytes.clone()));
+        agent.send(to, bytes);
+    }
+
+    /// When the next act is due.
+    pub fn next_us(&self) -> Option<u64> {
+        if self.over || self.pending.is_some() {
+            return None;
+        }
+        self.acts.front().map(|(at_us, _)| *at_us)
+    }
+
+    /// Does the next act if it is due.
+    pub fn on_time(&mut self, now_us: u64, agent: &mut Agent) {
+        if self.next_us().is_none_or(|at_us| at_us > now_us) {
+            return;
+        }
+        let Some((_, act)) = self.acts.pop_front() else { return };
+        let to = self.place();
+        let request = match act {
+            Act::ReInvite => self.build("INVITE", None),
+            Act::Update => self.build("UPDATE", None),
+            Act::Info => self.build("INFO", None),
+            Act::Bye => {
+                self.over = true;
+                self.log.bye_sent_us = Some(now_us);
+                self.build("BYE", None)
+            }
+            Act::Fraud(fraud) => match self.defraud(fraud, agent, to) {
+                Some(request) => request,
+                None => return,
+            },
+        };
+        let client = agent.start_client(now_us, request, to);
+        self.pending = Some((client, act));
+    }
+
+    /// A PRACK for a reliable provisional response (RFC 3262 §4).
+    pub fn prack(&mut self, now_us: u64, agent: &mut Agent, response: &SipText, rseq: &str) {
+        let mut prack = self.build("PRACK", None);
+        prack.push("RAck", &format!("{rseq} {} INVITE", response.cseq()));
+        let to = self.place();
+        agent.start_client(now_us, prack, to);
+    }
+
+    /// The fraudulent BYE; `None` when it was sent from elsewhere and no answer can come back.
+    fn defraud(&mut self, fraud: Fraud, agent: &mut Agent, to: SocketAddr) -> Option<SipText> {
+        let mut bye = match fraud {
+            Fraud::LowCseq => self.build("BYE", Some(self.dialog.local_cseq)),
+            _ => self.build("BYE", None),
+        };
+        match fraud {
+            Fraud::MaxForwardsZero => bye.set("Max-Forwards", "0"),
+            Fraud::WrongTag => {
+                let wrong = self.dialog.remote.replace(self.dialog.remote_tag(), "nobody");
+                bye.set("To", &wrong);
+            }
+            Fraud::LowCseq => {}
+            Fraud::ForeignSource => {
+                agent.put_via(&mut bye);
+                agent.mark(&mut bye);
+                let honest = agent.address;
+                agent.address = FOREIGN.parse().unwrap_or(honest);
+                agent.send(to, bye.encode());
+                agent.address = honest;
+                // The number was used by the thief, not by us.
+                self.dialog.local_cseq -= 1;
+                return None;
+            }
+            Fraud::RouteNowhere => {
+                let nowhere = format!("<sip:{NOWHERE};lr>");
+                let place = bye.headers.iter().rposition(|(name, _)| name == "Route").map_or(0, |at| at + 1);
+                bye.headers.insert(place, ("Route".to_owned(), nowhere));
+            }
+            Fraud::TargetNowhere => {
+                bye.remove("Route");
+                bye.start = format!("BYE sip:x@{NOWHERE} SIP/2.0");
+            }
+        }
+        Some(bye)
+    }
+
+    /// A response to something we sent in the dialog; false when it was not ours.
+    pub fn on_response(&mut self, now_us: u64, agent: &mut Agent, client: u64, response: &SipText) -> bool {
+        let status = response.status();
+        // A repeated 2xx of a re-INVITE comes after the act is over.
+        if response.method() == "INVITE" && (200..300).contains(&status) {
+            self.acknowledge(agent, response);
+        }
+        if self.pending.is_none_or(|(known, _)| known != client) {
+            return false;
+        }
+        if status >= 200 {
+            self.finish(now_us, status);
+        }
+        true
+    }
+
+    /// A request of ours was never answered; false when it was not ours.
+    pub fn on_client_timeout(&mut self, now_us: u64, client: u64) -> bool {
+        if self.pending.is_none_or(|(known, _)| known != client) {
+            return false;
+        }
+        self.finish(now_us, 408);
+        true
+    }
+
+    fn finish(&mut self, now_us: u64, status: u16) {
+        let Some((_, act)) = self.pending.take() else { return };
+        match act {
+            Act::Bye => self.log.bye_answered = Some((now_us, status)),
+            // RFC 3261 §12.2.1.2: 481 and 408 end the dialog.
+            Act::ReInvite | Act::Update | Act::Info if matches!(status, 408 | 481) => {
+                self.log.answers.push((act, status));
+                self.hang_up_now(now_us);
+            }
+            _ => self.log.answers.push((act, status)),
+        }
+    }
+
+    /// A request of the peer in this dialog.
+    pub fn on_request(&mut self, now_us: u64, agent: &mut Agent, server: u64, request: &SipText) {
+        let local_tag = self.dialog.local_tag().to_owned();
+        self.log.heard.push(request.method().to_owned());
+        let status = if self.over && request.method() != "BYE" {
+            481
+        } else if request.cseq() <= self.dialog.remote_cseq {
+            500
+        } else {
+            self.dialog.remote_cseq = request.cseq();
+            self.accept(now_us, request)
+        };
+        let mut response = SipText::response(request, status, &local_tag);
+        if matches!(request.method(), "INVITE" | "UPDATE") {
+            response.push("Contact", &self.dialog.contact);
+        }
+        agent.respond(now_us, server, response);
+    }
+
+    fn accept(&mut self, now_us: u64, request: &SipText) -> u16 {
+        match request.method() {
+            "BYE" => {
+                self.over = true;
+                self.log.bye_heard_us.get_or_insert(now_us);
+                200
+            }
+            "INVITE" if matches!(self.pending, Some((_, Act::ReInvite))) => 491,
+            "INVITE" | "UPDATE" => {
+                self.dialog.refresh_target(request);
+                200
+            }
+            _ => 200,
+        }
+    }
+}

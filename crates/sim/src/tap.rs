@@ -1,0 +1,270 @@
+//! What crosses the proxy's boundary, and the checks that need nothing else: order within a dialog, untouched bytes,
+//! one final response upstream, Via and Max-Forwards (RFC 3261 §16.6, §16.7).
+//! Leaves out everything that only the peers or the records know: see `invariants`.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use crate::sip_text::{SipText, parameter};
+
+/// One arrival of a marked message.
+#[derive(Debug)]
+struct Arrival {
+    order: u64,
+    message: SipText,
+    from: SocketAddr,
+}
+
+/// One message of a dialog that has left: when it had come, and its mark.
+#[derive(Debug)]
+struct Left {
+    order: u64,
+    mark: String,
+}
+
+/// A final response that left for an INVITE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Final {
+    /// When it first left, µs.
+    pub at_us: u64,
+    /// Its status.
+    pub status: u16,
+    /// Its To-tag.
+    pub tag: String,
+}
+
+/// A new INVITE that reached the proxy.
+#[derive(Clone, Debug)]
+pub struct InviteSeen {
+    /// When first, µs.
+    pub at_us: u64,
+    /// From where.
+    pub from: SocketAddr,
+    /// Its branch.
+    pub branch: String,
+}
+
+/// A BYE that reached the proxy.
+#[derive(Clone, Debug)]
+pub struct ByeSeen {
+    /// When, µs.
+    pub at_us: u64,
+    /// Call-ID.
+    pub call_id: String,
+    /// The message's mark.
+    pub mark: String,
+}
+
+/// The watcher at the proxy's boundary.
+#[derive(Debug, Default)]
+pub struct Tap {
+    arrivals: HashMap<String, Vec<Arrival>>,
+    order: u64,
+    handling: Option<String>,
+    left: HashMap<(SocketAddr, String), Left>,
+    finals: HashMap<(SocketAddr, String), Vec<Final>>,
+    /// New INVITEs that reached the proxy, by Call-ID.
+    pub invites: HashMap<String, InviteSeen>,
+    /// 2xx to INVITE that reached the proxy, by Call-ID and To-tag: when first, µs.
+    pub answers: HashMap<(String, String), u64>,
+    /// BYEs that reached the proxy, first arrivals only.
+    pub byes: Vec<ByeSeen>,
+    /// CANCELs that reached the proxy, by Call-ID: when first, µs, and whether a final response had left before.
+    pub cancels: HashMap<String, (u64, bool)>,
+    /// What was found wrong.
+    pub faults: Vec<String>,
+}
+
+impl Tap {
+    /// Notes a datagram that reaches the proxy.
+    pub fn arrive(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) {
+        self.handling = None;
+        let Some(message) = SipText::parse(bytes) else { return };
+        let call_id = message.call_id().to_owned();
+        let Some(mark) = message.first("X-Sim").map(str::to_owned) else { return };
+        let first = !self.arrivals.contains_key(&mark);
+        if message.is_request() {
+            match message.method() {
+                "INVITE" if message.to_tag().is_none() => {
+                    let branch = message.branch().unwrap_or_default();
+                    self.invites.entry(call_id).or_insert(InviteSeen { at_us: now_us, from, branch });
+                }
+                "BYE" if first => self.byes.push(ByeSeen { at_us: now_us, call_id, mark: mark.clone() }),
+                "CANCEL" => {
+                    let key = (from, message.branch().unwrap_or_default());
+                    let late = self.finals.get(&key).is_some_and(|finals| !finals.is_empty());
+                    let known = self.invites.contains_key(&call_id);
+                    if known {
+                        self.cancels.entry(call_id).or_insert((now_us, late));
+                    }
+                }
+                _ => {}
+            }
+        } else if message.method() == "INVITE" && (200..300).contains(&message.status()) {
+            let tag = message.to_tag().unwrap_or("").to_owned();
+            self.answers.entry((call_id, tag)).or_insert(now_us);
+        }
+        self.order += 1;
+        self.handling = Some(mark.clone());
+        self.arrivals.entry(mark).or_default().push(Arrival { order: self.order, message, from });
+    }
+
+    /// What follows is no longer the handling of a datagram.
+    pub fn idle(&mut self) {
+        self.handling = None;
+    }
+
+    /// Notes a datagram that leaves the proxy.
+    pub fn depart(&mut self, now_us: u64, to: SocketAddr, bytes: &[u8]) {
+        let Some(message) = SipText::parse(bytes) else {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            self.faults.push(format!("{now_us}: unreadable datagram sent to {to}: {text}"));
+            return;
+        };
+        if !message.is_request() && message.status() >= 200 && message.method() == "INVITE" {
+            self.note_final(now_us, to, &message);
+        }
+        let Some(mark) = message.first("X-Sim").map(str::to_owned) else { return };
+        if let Some(fault) = self.compare(&mark, &message) {
+            self.faults.push(format!("{now_us}: {mark} to {to}: {fault}"));
+        }
+        self.check_order(now_us, &mark);
+    }
+
+    /// RFC 3261 §16.7: one final response per INVITE, or several 2xx (which may also follow another one, step 5).
+    fn note_final(&mut self, now_us: u64, to: SocketAddr, message: &SipText) {
+        let (status, tag) = (message.status(), message.to_tag().unwrap_or("").to_owned());
+        let finals = self.finals.entry((to, message.branch().unwrap_or_default())).or_default();
+        if finals.iter().any(|known| known.status == status && known.tag == tag) {
+            return;
+        }
+        if status >= 300 && !finals.is_empty() {
+            self.faults.push(format!(
+                "{now_us}: {} hears {status} ({tag}) after {finals:?}",
+                message.call_id()
+            ));
+        }
+        finals.push(Final { at_us: now_us, status, tag });
+    }
+
+    /// What was forwarded must be what came, but for what §16.6 and §16.7 change.
+    fn compare(&self, mark: &str, out: &SipText) -> Option<String> {
+        let came = &self.arrivals.get(mark)?.last()?.message;
+        let kept = |message: &SipText| -> Vec<(String, String)> {
+            let changed = ["Via", "Max-Forwards", "Route", "Record-Route", "Content-Length"];
+            let fields = message.headers.iter();
+            fields.filter(|(name, _)| !changed.contains(&name.as_str())).cloned().collect()
+        };
+        if kept(came) != kept(out) || came.body != out.body {
+            return Some(format!("changed on the way: {came:?} became {out:?}"));
+        }
+        let branches = |message: &SipText| -> Vec<String> {
+            let vias = message.values("Via");
+            vias.iter().map(|via| parameter(via, "branch").unwrap_or("").to_owned()).collect()
+        };
+        let (before, after) = (branches(came), branches(out));
+        if came.is_request() {
+            if after.get(1..) != Some(&before[..]) {
+                return Some(format!("Via {before:?} became {after:?}"));
+            }
+            let hops = |message: &SipText| message.first("Max-Forwards").and_then(|hops| hops.parse::<u32>().ok());
+            if hops(out).map(|hops| hops + 1) != hops(came) {
+                return Some("Max-Forwards is not one less".to_owned());
+            }
+        } else if before.get(1..) != Some(&after[..]) {
+            return Some(format!("Via {before:?} became {after:?}"));
+        }
+        None
+    }
+
+    /// Two messages of one dialog that came in order from one source leave in that order.
+    fn check_order(&mut self, now_us: u64, mark: &str) {
+        let Some(arrivals) = self.arrivals.get(mark) else { return };
+        // Forwarded while being handled: it is this arrival that counts, earlier ones may have been refused or lost on us.
+        // Else it had been parked, and came when it first came.
+        let own = self.handling.as_deref() == Some(mark);
+        let Some(arrival) = (if own { arrivals.last() } else { arrivals.first() }) else { return };
+        let message = &arrival.message;
+        let mut tags = [message.from_tag().unwrap_or(""), message.to_tag().unwrap_or("")];
+        tags.sort_unstable();
+        let group = (arrival.from, format!("{} {} {}", message.call_id(), tags[0], tags[1]));
+        let order = arrival.order;
+        match self.left.get_mut(&group) {
+            Some(last) if last.mark == mark => {}
+            Some(last) if last.order > order => {
+                // A retransmission that is forwarded again (2xx, ACK) follows what came after its first arrival.
+                if arrivals.len() == 1 {
+                    let fault = format!("{now_us}: {mark} was overtaken by {} in {}", last.mark, group.1);
+                    self.faults.push(fault);
+                }
+            }
+            Some(last) => *last = Left { order, mark: mark.to_owned() },
+            None => {
+                self.left.insert(group, Left { order, mark: mark.to_owned() });
+            }
+        }
+    }
+
+    /// Final responses that left for the new INVITE of that Call-ID.
+    pub fn finals(&self, call_id: &str) -> &[Final] {
+        let key = self.invites.get(call_id).map(|invite| (invite.from, invite.branch.clone()));
+        key.and_then(|key| self.finals.get(&key)).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(method: &str, mark: &str) -> SipText {
+        SipText::request(method, "sip:1@192.0.2.2")
+            .with("Via", "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKa")
+            .with("Max-Forwards", "70")
+            .with("From", "<sip:a@b>;tag=1")
+            .with("To", "<sip:c@d>;tag=2")
+            .with("Call-ID", "c")
+            .with("CSeq", &format!("2 {method}"))
+            .with("X-Sim", mark)
+    }
+
+    fn forwarded(mut message: SipText) -> Vec<u8> {
+        message.headers.insert(0, ("Via".to_owned(), "SIP/2.0/UDP p;branch=z9hG4bKp".to_owned()));
+        message.set("Max-Forwards", "69");
+        message.encode()
+    }
+
+    #[test]
+    fn a_swap_within_a_dialog_is_seen() {
+        let (source, to) = ("192.0.2.9:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+        let mut tap = Tap::default();
+        tap.arrive(0, source, &message("ACK", "m1").encode());
+        tap.arrive(1, source, &message("BYE", "m2").encode());
+        tap.depart(1, to, &forwarded(message("BYE", "m2")));
+        tap.idle();
+        tap.depart(2, to, &forwarded(message("ACK", "m1")));
+        assert_eq!(tap.faults.len(), 1, "{:?}", tap.faults);
+    }
+
+    #[test]
+    fn a_changed_header_is_seen() {
+        let (source, to) = ("192.0.2.9:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+        let mut tap = Tap::default();
+        tap.arrive(0, source, &message("BYE", "m1").encode());
+        tap.depart(0, to, &forwarded(message("BYE", "m1").with("Subject", "x")));
+        assert_eq!(tap.faults.len(), 1);
+        tap.depart(0, to, &forwarded(message("BYE", "m1")));
+        assert_eq!(tap.faults.len(), 1);
+    }
+
+    #[test]
+    fn two_refusals_of_one_invite_are_seen() {
+        let to = "192.0.2.9:5060".parse().unwrap();
+        let mut tap = Tap::default();
+        let invite = message("INVITE", "m1");
+        tap.depart(0, to, &SipText::response(&invite, 486, "t").encode());
+        tap.depart(0, to, &SipText::response(&invite, 486, "t").encode());
+        assert!(tap.faults.is_empty());
+        tap.depart(0, to, &SipText::response(&invite, 487, "t").encode());
+        assert_eq!(tap.faults.len(), 1);
+    }
+}

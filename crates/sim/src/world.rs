@@ -1,0 +1,635 @@
+//! The whole run: lanes of the core, customers' hosts, vendors' gateways, the network between them, one virtual clock.
+//! A step takes the next event, lets its owner act and hands on what comes of it; checks run after every step.
+//! Leaves out sockets and threads: a lane is a value, the hand-off between lanes keeps order by being immediate.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use accounting::{AnsweredCall, Record};
+use proxy_core::steer;
+use proxy_core::{CoreConfig, JobResult, ListenerInfo, Now, Output, Policy, ProxyCore, Stat};
+use routing::{SlotRegistry, Snapshot, TrunkCounters, TrunkId};
+use transaction_layer::{Flow, TimerConfig, Transport};
+use uuid::Uuid;
+
+use crate::clock::{EventQueue, SECOND, wall_us};
+use crate::jobs::{self, JobsConfig};
+use crate::network::{Datagram, LinkQuality, Network};
+use crate::peer_caller::CallerHost;
+use crate::peer_vendor::{VendorHost, VendorScript};
+use crate::routing_data::{self, CustomerSpec, VendorSpec, customer_trunk, vendor_trunk};
+use crate::tap::Tap;
+
+/// Where the proxy listens.
+pub const PROXY: &str = "192.0.2.1:5060";
+/// Events at one moment before a run counts as stuck.
+const STUCK_EVENTS_MAX: u32 = 20_000;
+
+/// What a run is made of.
+#[derive(Clone, Debug)]
+pub struct WorldConfig {
+    /// Seeds the network, the jobs and the core.
+    pub seed: u64,
+    /// Lanes of the proxy.
+    pub lanes: u8,
+    /// The quality of all links that have no own.
+    pub link: LinkQuality,
+    /// The operator's policy.
+    pub policy: Policy,
+    /// The customer.
+    pub customer: CustomerSpec,
+    /// How jobs are answered.
+    pub jobs: JobsConfig,
+    /// Unknown addresses answer by ICMP.
+    pub icmp: bool,
+    /// Prints every datagram, job and record.
+    pub trace: bool,
+}
+
+impl Default for WorldConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            lanes: 1,
+            link: LinkQuality::CLEAN,
+            policy: Policy::default(),
+            customer: CustomerSpec::default(),
+            jobs: JobsConfig::default(),
+            icmp: false,
+            trace: false,
+        }
+    }
+}
+
+/// A vendor in the run: its row and the scripts of its gateways.
+#[derive(Clone, Debug)]
+pub struct VendorPlan {
+    /// Its price per minute.
+    pub rate: String,
+    /// Most concurrent calls.
+    pub channel_limit: Option<u32>,
+    /// The gateway's address in the table, when it is not its socket address (a host name).
+    pub gateway: Option<String>,
+    /// What it does with the INVITEs that come, in order.
+    pub scripts: Vec<VendorScript>,
+}
+
+impl VendorPlan {
+    /// A vendor without limits.
+    pub fn new(rate: &str, scripts: Vec<VendorScript>) -> Self {
+        Self { rate: rate.to_owned(), channel_limit: None, gateway: None, scripts }
+    }
+}
+
+/// A record with its moment.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// When it was handed over, µs.
+    pub at_us: u64,
+    /// The record.
+    pub record: Record,
+}
+
+/// Something that comes by itself at its moment.
+#[derive(Debug)]
+enum Pending {
+    Job { boot: u32, lane: usize, result: JobResult },
+    Unreachable(SocketAddr),
+}
+
+/// The run.
+pub struct World {
+    /// Virtual time, µs.
+    pub now_us: u64,
+    /// Customers' hosts.
+    pub callers: Vec<CallerHost>,
+    /// Vendors' gateways, one for each vendor, in the order of the plans.
+    pub vendors: Vec<VendorHost>,
+    /// Everything recorded.
+    pub records: Vec<Recorded>,
+    /// The watcher at the proxy's boundary.
+    pub tap: Tap,
+    /// The network.
+    pub network: Network,
+    /// Faults found by the run itself.
+    pub faults: Vec<String>,
+    /// Channels and calls per second of the current boot.
+    pub counters: Arc<TrunkCounters>,
+    /// Datagrams sent to addresses that nobody has.
+    pub to_nowhere: Vec<Datagram>,
+    /// Added to the wall clock, µs: an operator sets the time.
+    pub wall_step_us: i64,
+    cores: Vec<ProxyCore>,
+    output: Output,
+    pending: EventQueue<Pending>,
+    rng: fastrand::Rng,
+    config: WorldConfig,
+    proxy: SocketAddr,
+    snapshot: Arc<Snapshot>,
+    slots: SlotRegistry,
+    limits: Vec<(TrunkId, Option<u32>)>,
+    boot: u32,
+    boot_us: u64,
+    stuck: (u64, u32),
+    down: bool,
+    past: HashMap<&'static str, u64>,
+}
+
+impl World {
+    /// A world with `caller_hosts` hosts of the customer and a gateway for every vendor.
+    ///
+    /// # Panics
+    /// When the routing data of the run itself is wrong.
+    #[expect(clippy::expect_used, reason = "constants of the simulation, not input")]
+    pub fn new(config: WorldConfig, caller_hosts: u8, plans: Vec<VendorPlan>) -> Self {
+        let proxy: SocketAddr = PROXY.parse().expect("the proxy's address");
+        let callers = (0..caller_hosts).map(|place| {
+            let address = SocketAddr::from(([198, 51, 100, 10 + place], 5060));
+            CallerHost::new(&format!("c{place}"), address, proxy)
+        });
+        let vendor_address = |place: usize| {
+            SocketAddr::from(([203, 0, 113, 10 + u8::try_from(place).unwrap_or(0)], 5060))
+        };
+        let specs: Vec<VendorSpec> = plans
+            .iter()
+            .enumerate()
+            .map(|(place, plan)| VendorSpec {
+                name: format!("v{place}"),
+                rate: plan.rate.clone(),
+                channel_limit: plan.channel_limit,
+                gateways: vec![plan.gateway.clone().unwrap_or_else(|| vendor_address(place).to_string())],
+            })
+            .collect();
+        let mut slots = SlotRegistry::new();
+        let snapshot =
+            routing_data::snapshot(&config.customer, &specs, &mut slots).expect("the run's routing data");
+        let limits = std::iter::once((customer_trunk(), config.customer.channel_limit));
+        let limits = limits.chain(specs.iter().enumerate().map(|(at, spec)| (vendor_trunk(at), spec.channel_limit)));
+        let vendors = plans.into_iter().enumerate().map(|(place, plan)| {
+            VendorHost::new(&format!("v{place}"), vendor_address(place), proxy, plan.scripts)
+        });
+        let mut world = Self {
+            now_us: 0,
+            callers: callers.collect(),
+            vendors: vendors.collect(),
+            records: Vec::new(),
+            tap: Tap::default(),
+            network: Network::new(config.seed ^ 0x6e65_7477, config.link),
+            faults: Vec::new(),
+            counters: Arc::new(TrunkCounters::new()),
+            to_nowhere: Vec::new(),
+            wall_step_us: 0,
+            cores: Vec::new(),
+            output: Output::new(),
+            pending: EventQueue::default(),
+            rng: fastrand::Rng::with_seed(config.seed ^ 0x6a6f_6273),
+            limits: limits.collect(),
+            config,
+            proxy,
+            snapshot: Arc::new(snapshot),
+            slots,
+            boot: 1,
+            boot_us: 0,
+            stuck: (0, 0),
+            down: false,
+            past: HashMap::new(),
+        };
+        world.boot();
+        world
+    }
+
+    /// Starts the lanes of the current boot.
+    fn boot(&mut self) {
+        self.counters = Arc::new(TrunkCounters::new());
+        let listener =
+            ListenerInfo { transport: Transport::Udp, address: self.proxy, advertise: self.proxy.to_string() };
+        self.cores = (0..self.config.lanes)
+            .map(|lane| {
+                let config = CoreConfig {
+                    lane,
+                    lanes: self.config.lanes,
+                    boot: self.boot,
+                    node: "sim".to_owned(),
+                    hash_seed: self.hash_seed(),
+                    listeners: vec![listener.clone()],
+                    cookie_key: [7; 16],
+                    cookie_key_previous: None,
+                    timers: TimerConfig::default(),
+                    policy: self.config.policy.clone(),
+                    seed: self.config.seed.wrapping_mul(31).wrapping_add(u64::from(self.boot) << 8 | u64::from(lane)),
+                    counters: Arc::clone(&self.counters),
+                };
+                ProxyCore::new(config, Arc::clone(&self.snapshot))
+            })
+            .collect();
+    }
+
+    fn hash_seed(&self) -> u64 {
+        self.config.seed ^ u64::from(self.boot)
+    }
+
+    /// The proxy's process dies and starts again at once with another number of lanes; open calls are restored.
+    pub fn restart(&mut self, lanes: u8) -> usize {
+        self.keep_stats();
+        self.down = false;
+        self.boot += 1;
+        self.boot_us = self.now_us;
+        self.config.lanes = lanes;
+        self.boot();
+        let open = self.open_calls();
+        let now = self.now();
+        for call in &open {
+            let lane = steer::lane_of_call_id(call.cdr.call_id.as_bytes(), lanes, self.hash_seed());
+            if let Some(core) = self.cores.get_mut(usize::from(lane)) {
+                core.restore_call(now, call);
+            }
+        }
+        self.drain(None);
+        open.len()
+    }
+
+    /// The process is dead: whatever is sent to it is lost until `restart`.
+    pub fn kill(&mut self) {
+        self.down = true;
+    }
+
+    /// The answered calls that have no end yet, as the journal would give them back.
+    fn open_calls(&self) -> Vec<AnsweredCall> {
+        let mut open: Vec<AnsweredCall> = Vec::new();
+        for recorded in &self.records {
+            match &recorded.record {
+                Record::Answered(call) => open.push((**call).clone()),
+                Record::Updated(update) => {
+                    let same = |call: &&mut AnsweredCall| {
+                        call.cdr.cdr_id == update.cdr_id && call.attempt == update.attempt
+                    };
+                    if let Some(call) = open.iter_mut().find(same) {
+                        if let Some(leg) = &update.caller {
+                            call.caller = leg.clone();
+                        }
+                        if let Some(leg) = &update.callee {
+                            call.callee = leg.clone();
+                        }
+                    }
+                }
+                Record::Ended(cdr) => open.retain(|call| call.cdr.cdr_id != cdr.cdr_id),
+                Record::AttemptEnded { cdr_id, attempt, .. } => {
+                    open.retain(|call| call.cdr.cdr_id != *cdr_id || call.attempt != *attempt);
+                }
+                _ => {}
+            }
+        }
+        open
+    }
+
+    fn now(&self) -> Now {
+        Now { mono_us: self.now_us - self.boot_us, wall_us: wall_us(self.now_us) + self.wall_step_us }
+    }
+
+    /// No new calls from now on.
+    pub fn set_draining(&mut self, draining: bool) {
+        for core in &mut self.cores {
+            core.set_draining(draining);
+        }
+    }
+
+    fn keep_stats(&mut self) {
+        for stat in Stat::ALL {
+            let value: u64 = self.cores.iter().map(|core| core.stats().value(*stat)).sum();
+            *self.past.entry(stat.as_str()).or_default() += value;
+        }
+    }
+
+    /// A counter over all lanes and boots.
+    pub fn stat(&self, stat: Stat) -> u64 {
+        let current: u64 = self.cores.iter().map(|core| core.stats().value(stat)).sum();
+        current + self.past.get(stat.as_str()).copied().unwrap_or(0)
+    }
+
+    /// Refusals by cause over all lanes of this boot.
+    pub fn refused(&self, cause: accounting::Cause) -> u64 {
+        self.cores.iter().map(|core| core.stats().refused(cause)).sum()
+    }
+
+    /// Transactions left in all lanes.
+    pub fn live_transactions(&self) -> usize {
+        self.cores.iter().map(ProxyCore::live_transactions).sum()
+    }
+
+    /// Calls left in all lanes.
+    pub fn live_calls(&self) -> usize {
+        self.cores.iter().map(ProxyCore::live_calls).sum()
+    }
+
+    /// Channels in use of every trunk, customer first.
+    pub fn channels(&self) -> Vec<u32> {
+        let slot = |trunk: &TrunkId| self.slots.slot(*trunk).unwrap_or(0);
+        self.limits.iter().map(|(trunk, _)| self.counters.channels(slot(trunk))).collect()
+    }
+
+    /// The finished CDRs, in order.
+    pub fn cdrs(&self) -> Vec<&accounting::Cdr> {
+        let ended = self.records.iter().filter_map(|recorded| match &recorded.record {
+            Record::Ended(cdr) => Some(&**cdr),
+            _ => None,
+        });
+        ended.collect()
+    }
+
+    /// The finished CDR of a call, if there is exactly one.
+    pub fn cdr(&self, call_id: &str) -> Option<&accounting::Cdr> {
+        let all: Vec<_> = self.cdrs().into_iter().filter(|cdr| cdr.call_id == call_id).collect();
+        if let [cdr] = all[..] { Some(cdr) } else { None }
+    }
+
+    /// Ids of calls with an `Answered` record.
+    pub fn answered_ids(&self) -> Vec<Uuid> {
+        let answered = self.records.iter().filter_map(|recorded| match &recorded.record {
+            Record::Answered(call) => Some(call.cdr.cdr_id),
+            _ => None,
+        });
+        answered.collect()
+    }
+
+    /// Runs until `end_us` of virtual time.
+    pub fn run_until(&mut self, end_us: u64) {
+        self.flush_peers();
+        while let Some(next_us) = self.next_us() {
+            if next_us > end_us || !self.faults.is_empty() {
+                break;
+            }
+            self.now_us = self.now_us.max(next_us);
+            self.step();
+            if self.is_stuck() {
+                break;
+            }
+        }
+        self.now_us = self.now_us.max(end_us);
+    }
+
+    /// Runs until every peer is done, at most until `latest_us`; true when they are.
+    pub fn run_until_peers_are_done(&mut self, latest_us: u64) -> bool {
+        while self.now_us < latest_us && self.faults.is_empty() {
+            if self.peers_are_done() {
+                return true;
+            }
+            self.run_until((self.now_us + SECOND).min(latest_us));
+        }
+        self.peers_are_done()
+    }
+
+    fn peers_are_done(&self) -> bool {
+        self.callers.iter().all(CallerHost::is_done)
+            && self.vendors.iter().all(VendorHost::is_done)
+            && self.network.next_us().is_none()
+    }
+
+    fn is_stuck(&mut self) -> bool {
+        if self.stuck.0 == self.now_us {
+            self.stuck.1 += 1;
+        } else {
+            self.stuck = (self.now_us, 0);
+        }
+        if self.stuck.1 > STUCK_EVENTS_MAX {
+            let deadlines: Vec<_> = self.cores.iter().map(ProxyCore::next_deadline_us).collect();
+            let fault = format!("{}: time stands still, deadlines of the lanes {deadlines:?}", self.now_us);
+            self.faults.push(fault);
+        }
+        !self.faults.is_empty()
+    }
+
+    fn next_us(&self) -> Option<u64> {
+        let callers = self.callers.iter().filter_map(CallerHost::next_us);
+        let vendors = self.vendors.iter().filter_map(VendorHost::next_us);
+        let cores = self.cores.iter().filter_map(ProxyCore::next_deadline_us).map(|us| us + self.boot_us);
+        let cores = cores.filter(|_| !self.down);
+        let others = [self.network.next_us(), self.pending.next_us()];
+        callers.chain(vendors).chain(cores).chain(others.into_iter().flatten()).min()
+    }
+
+    fn step(&mut self) {
+        if let Some(datagram) = self.network.arrive(self.now_us) {
+            self.deliver(datagram);
+        } else if let Some(pending) = self.pending.pop_due(self.now_us) {
+            self.resume(pending);
+        } else {
+            self.expire();
+        }
+        self.flush_peers();
+        self.check_channels();
+    }
+
+    fn deliver(&mut self, datagram: Datagram) {
+        if self.config.trace {
+            trace(self.now_us, "arrives", &datagram);
+        }
+        if datagram.to == self.proxy {
+            if !self.down {
+                self.give_to_core(&datagram);
+            }
+            return;
+        }
+        let (now_us, from) = (self.now_us, datagram.from);
+        if let Some(host) = self.callers.iter_mut().find(|host| host.agent.address == datagram.to) {
+            host.on_datagram(now_us, from, &datagram.bytes);
+        } else if let Some(host) = self.vendors.iter_mut().find(|host| host.agent.address == datagram.to) {
+            if !host.up && self.config.icmp {
+                self.pending.push(now_us + 1000, Pending::Unreachable(datagram.to));
+                return;
+            }
+            host.on_datagram(now_us, from, &datagram.bytes);
+        } else {
+            if self.config.icmp {
+                self.pending.push(now_us + 1000, Pending::Unreachable(datagram.to));
+            }
+            self.to_nowhere.push(datagram);
+        }
+    }
+
+    fn give_to_core(&mut self, datagram: &Datagram) {
+        self.tap.arrive(self.now_us, datagram.from, &datagram.bytes);
+        let owner = steer::owner(&datagram.bytes, self.config.lanes, self.boot, self.hash_seed());
+        let flow = Flow {
+            transport: Transport::Udp,
+            listener: 0,
+            local: self.proxy,
+            remote: datagram.from,
+            connection: 0,
+        };
+        let now = self.now();
+        let lane = usize::from(owner.lane);
+        let Some(core) = self.cores.get_mut(lane) else {
+            self.faults.push(format!("{}: lane {lane} does not exist", self.now_us));
+            return;
+        };
+        let before = outcomes(core);
+        core.handle_datagram(now, &datagram.bytes, &flow, &mut self.output);
+        let after = outcomes(core);
+        if (after.0 - before.0, after.1 - before.1) != (1, 1) {
+            let text = String::from_utf8_lossy(&datagram.bytes).into_owned();
+            let counted = after.1 - before.1;
+            self.faults.push(format!("{}: a datagram has {counted} outcomes: {text}", self.now_us));
+        }
+        self.drain(Some(lane));
+    }
+
+    fn resume(&mut self, pending: Pending) {
+        self.tap.idle();
+        let now = self.now();
+        match pending {
+            Pending::Job { boot, lane, result } if boot == self.boot && !self.down => {
+                if self.config.trace {
+                    trace_line(self.now_us, &format!("lane {lane} hears {result:?}"));
+                }
+                if let Some(core) = self.cores.get_mut(lane) {
+                    core.handle_job_result(now, result, &mut self.output);
+                }
+                self.drain(Some(lane));
+            }
+            Pending::Unreachable(remote) if !self.down => {
+                for lane in 0..self.cores.len() {
+                    self.cores[lane].handle_unreachable(now, remote, &mut self.output);
+                    self.drain(Some(lane));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn expire(&mut self) {
+        self.tap.idle();
+        let now = self.now();
+        if !self.down {
+            for lane in 0..self.cores.len() {
+                if self.cores[lane].next_deadline_us().is_some_and(|at_us| at_us <= now.mono_us) {
+                    self.cores[lane].handle_timeouts(now, &mut self.output);
+                    self.drain(Some(lane));
+                }
+            }
+        }
+        for host in &mut self.callers {
+            host.on_time(self.now_us);
+        }
+        for host in &mut self.vendors {
+            host.on_time(self.now_us);
+        }
+    }
+
+    /// Takes what a lane has put out: records first, as the promise of the journal asks, then jobs and datagrams.
+    fn drain(&mut self, lane: Option<usize>) {
+        let mut output = std::mem::take(&mut self.output);
+        for record in output.records.drain(..) {
+            self.keep(record);
+        }
+        for job in output.jobs.drain(..) {
+            if job.deadline_us <= self.now_us - self.boot_us {
+                self.faults.push(format!("{}: a job with a deadline in the past: {job:?}", self.now_us));
+            }
+            // Deadlines are in the time of this boot.
+            let now_us = self.now_us - self.boot_us;
+            let (at_us, result) = jobs::answer(&self.config.jobs, &mut self.rng, now_us, &job);
+            if self.config.trace {
+                trace_line(self.now_us, &format!("lane {lane:?} asks {job:?}"));
+            }
+            let pending = Pending::Job { boot: self.boot, lane: lane.unwrap_or(0), result };
+            self.pending.push(at_us + self.boot_us, pending);
+        }
+        for (flow, bytes) in output.outbox.iter() {
+            self.tap.depart(self.now_us, flow.remote, bytes);
+            if flow.local != self.proxy {
+                self.faults.push(format!("{}: a datagram leaves from {}", self.now_us, flow.local));
+            }
+            let datagram = Datagram { from: self.proxy, to: flow.remote, bytes: bytes.to_vec() };
+            if self.config.trace {
+                trace(self.now_us, "leaves", &datagram);
+            }
+            self.network.send(self.now_us, datagram);
+        }
+        output.outbox.clear();
+        self.output = output;
+        self.faults.append(&mut self.tap.faults);
+    }
+
+    /// A record must survive its own encoding: what the journal gives back is what was handed over.
+    fn keep(&mut self, record: Record) {
+        if self.config.trace {
+            trace_line(self.now_us, &format!("records {record:?}"));
+        }
+        let mut bytes = Vec::new();
+        record.encode(&mut bytes);
+        match Record::decode(&bytes) {
+            Ok(again) if again == record => {}
+            other => self.faults.push(format!("{}: {record:?} came back as {other:?}", self.now_us)),
+        }
+        self.records.push(Recorded { at_us: self.now_us, record });
+    }
+
+    fn flush_peers(&mut self) {
+        let callers = self.callers.iter_mut().flat_map(|host| host.agent.outgoing.drain(..));
+        let vendors = self.vendors.iter_mut().flat_map(|host| host.agent.outgoing.drain(..));
+        for datagram in callers.chain(vendors) {
+            if self.config.trace {
+                trace(self.now_us, "is sent", &datagram);
+            }
+            self.network.send(self.now_us, datagram);
+        }
+    }
+
+    fn check_channels(&mut self) {
+        for (trunk, limit) in &self.limits {
+            let in_use = self.counters.channels(self.slots.slot(*trunk).unwrap_or(0));
+            if limit.is_some_and(|limit| in_use > limit) {
+                self.faults.push(format!("{}: {trunk:?} has {in_use} channels, limit {limit:?}", self.now_us));
+            }
+        }
+        if self.counters.underflows() > 0 {
+            self.faults.push(format!("{}: a channel was given back twice", self.now_us));
+        }
+    }
+}
+
+/// Datagrams in, and the sum of their outcomes.
+fn outcomes(core: &ProxyCore) -> (u64, u64) {
+    const OUTCOMES: [Stat; 12] = [
+        Stat::Keepalives,
+        Stat::ParseDropped,
+        Stat::ParseAnswered,
+        Stat::RequestsNew,
+        Stat::RequestsRetransmitted,
+        Stat::AcksAbsorbed,
+        Stat::AcksForwarded,
+        Stat::AcksDropped,
+        Stat::Cancels,
+        Stat::ResponsesHandled,
+        Stat::ResponsesAbsorbed,
+        Stat::ResponsesStray,
+    ];
+    let stats = core.stats();
+    (stats.value(Stat::DatagramsIn), OUTCOMES.iter().map(|stat| stats.value(*stat)).sum())
+}
+
+#[expect(clippy::print_stderr, reason = "the trace of a run is for people")]
+fn trace_line(now_us: u64, text: &str) {
+    eprintln!("{:>12.6} {text}", now_us as f64 / 1e6);
+}
+
+fn trace(now_us: u64, what: &str, datagram: &Datagram) {
+    let text = String::from_utf8_lossy(&datagram.bytes);
+    let start = text.lines().next().unwrap_or("");
+    let field = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name));
+        line.unwrap_or("").to_owned()
+    };
+    trace_line(
+        now_us,
+        &format!(
+            "{} → {} {what}: {start} | {} | {} | {}",
+            datagram.from,
+            datagram.to,
+            field("CSeq"),
+            field("Call-ID"),
+            field("X-Sim")
+        ),
+    );
+}
