@@ -558,9 +558,7 @@ impl<'t> Compiler<'t> {
         let rows = tables.customers.iter().zip(&trunks.customers);
         rows.map(|(row, trunk)| {
             let plan = self.plans.get(&*row.routing_plan).copied();
-            let of_plan =
-                plan.and_then(|plan| tables.routing_plans[plan as usize].lookup_query.as_deref());
-            let query = row.lookup_query.as_deref().or(of_plan);
+            let query = row.lookup_query.as_deref();
             Customer {
                 name: row.name.clone(),
                 trunk: *trunk,
@@ -670,6 +668,7 @@ impl Plan {
             name: row.name.clone(),
             mode: row.mode,
             max_attempts: usize::from(row.max_attempts),
+            lookup: row.lookup_query.as_deref().map(|query| Lookup { query: query.into() }),
             margin_min: row.margin_min,
             table: PrefixTable::build(&entries),
             groups,

@@ -46,3 +46,6 @@ pub use tables::{
 };
 pub use transport::Transport;
 pub use trunk::{SlotRegistry, TRUNKS_MAX, TrunkCounters, TrunkId, TrunkSide};
+
+#[cfg(test)]
+mod testing;

@@ -59,7 +59,7 @@ pub struct Customer {
     pub rule: NumberRule,
     /// Whether calls are taken. The caller of [`Snapshot::route`] must look: a disabled customer still owns its addresses.
     pub enabled: bool,
-    /// Lookup before routing: the customer's own, else the plan's.
+    /// The customer's own lookup, at admission; the plan's is [`Snapshot::plan_lookup`].
     pub lookup: Option<Lookup>,
     pub(crate) plan: Option<u32>,
     pub(crate) sheet: Option<u32>,
@@ -227,6 +227,7 @@ pub(crate) struct Plan {
     pub(crate) name: String,
     pub(crate) mode: PlanMode,
     pub(crate) max_attempts: usize,
+    pub(crate) lookup: Option<Lookup>,
     pub(crate) margin_min: Option<Decimal>,
     /// Values are indexes of `groups`.
     pub(crate) table: PrefixTable,
@@ -345,6 +346,13 @@ impl Snapshot {
             customer: CustomerIndex(customer),
             tech_prefix_len,
         })
+    }
+
+    /// The lookup that the plan of a customer makes before it routes.
+    #[must_use]
+    pub fn plan_lookup(&self, customer: CustomerIndex) -> Option<&Lookup> {
+        let plan = self.customer(customer).plan?;
+        self.plans.get(plan as usize)?.lookup.as_ref()
     }
 
     /// The number after the customer's rules: what a lookup is asked about and what is routed.
