@@ -100,7 +100,7 @@ pub(crate) fn hash(state: &FixedState, key: &[u8]) -> u64 {
 }
 
 /// Most keys fit into a transaction itself; this is what is kept there, bytes.
-const INLINE_LEN_MAX: usize = 110;
+const INLINE_LEN_MAX: usize = 94;
 
 /// A key as a transaction keeps it.
 #[derive(Debug)]

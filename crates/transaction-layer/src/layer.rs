@@ -179,4 +179,12 @@ impl Transactions {
             is_reliable,
         }
     }
+
+    /// The bytes of all messages held, for tests.
+    #[cfg(test)]
+    fn stored_bytes(&self) -> usize {
+        let servers = self.servers.iter().map(Server::stored_len);
+        let clients = self.clients.iter().map(Client::stored_len);
+        servers.chain(clients).sum()
+    }
 }

@@ -6,6 +6,8 @@ mod buffers;
 mod client_invite;
 mod client_non_invite;
 mod event;
+#[cfg(test)]
+mod fixture;
 mod flow;
 mod key;
 mod layer;

@@ -2,6 +2,8 @@
 //! No RFC: memory layout of this crate.
 //! Leaves out shrinking: a chunk once made is reused for ever.
 
+use std::num::NonZeroU32;
+
 /// Slots per chunk.
 const CHUNK_LEN: u32 = 256;
 
@@ -11,9 +13,10 @@ const NONE: u32 = u32::MAX;
 /// Where an item is kept: its index, and the serial number that tells it from later tenants of that index.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct SlotId {
-    pub(crate) index: u32,
-    /// Odd while the slot is occupied by this tenant; wraps after 2^31 tenants of one slot.
-    pub(crate) serial: u32,
+    index: u32,
+    /// That of an occupied slot is odd, so an `Option<SlotId>` takes no more room than a `SlotId`. It wraps after
+    /// 2^31 tenants of one slot.
+    serial: NonZeroU32,
 }
 
 #[derive(Debug)]
@@ -33,6 +36,10 @@ pub(crate) struct Slots<T> {
 }
 
 impl<T> Slots<T> {
+    /// What an item takes, bytes.
+    #[cfg(test)]
+    pub(crate) const SLOT_BYTES: usize = size_of::<Slot<T>>();
+
     pub(crate) fn new() -> Self {
         Self {
             chunks: Vec::new(),
@@ -54,9 +61,10 @@ impl<T> Slots<T> {
             self.free
         };
         let slot = self.slot_mut(index)?;
-        slot.serial = slot.serial.wrapping_add(1);
+        let serial = NonZeroU32::new(slot.serial.wrapping_add(1))?;
+        let next_free = slot.next_free;
+        slot.serial = serial.get();
         slot.item = Some(item);
-        let (serial, next_free) = (slot.serial, slot.next_free);
         self.free = next_free;
         self.len += 1;
         Some(SlotId { index, serial })
@@ -67,7 +75,7 @@ impl<T> Slots<T> {
         let free = self.free;
         let slot = self
             .slot_mut(id.index)
-            .filter(|slot| slot.serial == id.serial)?;
+            .filter(|slot| slot.serial == id.serial.get())?;
         let item = slot.item.take()?;
         slot.serial = slot.serial.wrapping_add(1);
         slot.next_free = free;
@@ -82,7 +90,7 @@ impl<T> Slots<T> {
             .chunks
             .get((id.index / CHUNK_LEN) as usize)?
             .get((id.index % CHUNK_LEN) as usize)?;
-        if slot.serial == id.serial {
+        if slot.serial == id.serial.get() {
             slot.item.as_ref()
         } else {
             None
@@ -92,9 +100,16 @@ impl<T> Slots<T> {
     /// The item, to change; `None` when `id` is stale.
     pub(crate) fn item_mut(&mut self, id: SlotId) -> Option<&mut T> {
         self.slot_mut(id.index)
-            .filter(|slot| slot.serial == id.serial)?
+            .filter(|slot| slot.serial == id.serial.get())?
             .item
             .as_mut()
+    }
+
+    /// All items.
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let slots = self.chunks.iter().flatten();
+        slots.filter_map(|slot| slot.item.as_ref())
     }
 
     fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {

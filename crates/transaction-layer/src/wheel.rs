@@ -22,12 +22,6 @@ const DIGIT_BITS: u8 = 6;
 const SLOTS: usize = 1 << DIGIT_BITS;
 const LEVELS: u8 = 5;
 
-/// The end of a slot's list.
-const NONE: SlotId = SlotId {
-    index: u32::MAX,
-    serial: 0,
-};
-
 /// A timer in a wheel. Safe to keep when stale: a fired or cancelled timer is never found again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TimerId(SlotId);
@@ -35,8 +29,8 @@ pub struct TimerId(SlotId);
 #[derive(Debug)]
 struct Node<T> {
     deadline_us: u64,
-    previous: SlotId,
-    next: SlotId,
+    previous: Option<SlotId>,
+    next: Option<SlotId>,
     level: u8,
     slot: u8,
     payload: T,
@@ -46,7 +40,7 @@ struct Node<T> {
 #[derive(Debug)]
 pub struct TimerWheel<T: Copy> {
     nodes: Slots<Node<T>>,
-    heads: [[SlotId; SLOTS]; LEVELS as usize],
+    heads: [[Option<SlotId>; SLOTS]; LEVELS as usize],
     /// One bit per slot that holds a timer.
     occupied: [u64; LEVELS as usize],
     /// The tick up to which timers have fired.
@@ -65,7 +59,7 @@ impl<T: Copy> TimerWheel<T> {
     pub fn new() -> Self {
         Self {
             nodes: Slots::new(),
-            heads: [[NONE; SLOTS]; LEVELS as usize],
+            heads: [[None; SLOTS]; LEVELS as usize],
             occupied: [0; LEVELS as usize],
             current: 0,
         }
@@ -100,8 +94,8 @@ impl<T: Copy> TimerWheel<T> {
             .nodes
             .insert(Node {
                 deadline_us,
-                previous: NONE,
-                next: NONE,
+                previous: None,
+                next: None,
                 level: 0,
                 slot: 0,
                 payload,
@@ -118,13 +112,15 @@ impl<T: Copy> TimerWheel<T> {
         let Some(node) = self.nodes.remove(id.0) else {
             return false;
         };
-        if let Some(next) = self.nodes.item_mut(node.next) {
+        if let Some(next) = node.next.and_then(|next| self.nodes.item_mut(next)) {
             next.previous = node.previous;
         }
-        if let Some(previous) = self.nodes.item_mut(node.previous) {
-            previous.next = node.next;
-        } else {
-            self.set_head(node.level, node.slot, node.next);
+        match node
+            .previous
+            .and_then(|previous| self.nodes.item_mut(previous))
+        {
+            Some(previous) => previous.next = node.next,
+            None => self.set_head(node.level, node.slot, node.next),
         }
         true
     }
@@ -141,9 +137,11 @@ impl<T: Copy> TimerWheel<T> {
             && start <= target
         {
             self.current = start;
-            let mut id = self.head(level, slot);
-            self.set_head(level, slot, NONE);
-            while let Some(node) = self.nodes.item(id) {
+            let mut head = self.head(level, slot);
+            self.set_head(level, slot, None);
+            while let Some(id) = head
+                && let Some(node) = self.nodes.item(id)
+            {
                 let (deadline_us, payload, next) = (node.deadline_us, node.payload, node.next);
                 let tick = tick_at_or_after(deadline_us);
                 if tick <= start {
@@ -152,7 +150,7 @@ impl<T: Copy> TimerWheel<T> {
                 } else {
                     self.link(id, tick);
                 }
-                id = next;
+                head = next;
             }
         }
         self.current = self.current.max(target);
@@ -190,28 +188,27 @@ impl<T: Copy> TimerWheel<T> {
         let last = (self.current >> shift) + SLOTS as u64 - 1;
         let slot = digit((tick >> shift).min(last));
         let head = self.head(level, slot);
-        if let Some(next) = self.nodes.item_mut(head) {
-            next.previous = id;
+        if let Some(next) = head.and_then(|next| self.nodes.item_mut(next)) {
+            next.previous = Some(id);
         }
         if let Some(node) = self.nodes.item_mut(id) {
-            node.previous = NONE;
+            node.previous = None;
             node.next = head;
             (node.level, node.slot) = (level, slot);
         }
-        self.set_head(level, slot, id);
+        self.set_head(level, slot, Some(id));
     }
 
-    fn head(&self, level: u8, slot: u8) -> SlotId {
+    fn head(&self, level: u8, slot: u8) -> Option<SlotId> {
         self.heads[usize::from(level)][usize::from(slot)]
     }
 
-    fn set_head(&mut self, level: u8, slot: u8, head: SlotId) {
+    fn set_head(&mut self, level: u8, slot: u8, head: Option<SlotId>) {
         let occupied = &mut self.occupied[usize::from(level)];
         let bit = 1_u64 << slot;
-        if head == NONE {
-            *occupied &= !bit;
-        } else {
-            *occupied |= bit;
+        match head {
+            Some(_) => *occupied |= bit,
+            None => *occupied &= !bit,
         }
         self.heads[usize::from(level)][usize::from(slot)] = head;
     }
@@ -225,4 +222,10 @@ fn digit(number: u64) -> u8 {
 /// The first tick at or after a time, so that no timer fires early.
 fn tick_at_or_after(deadline_us: u64) -> u64 {
     (deadline_us >> TICK_SHIFT) + u64::from(deadline_us & (TICK_US - 1) != 0)
+}
+
+#[cfg(test)]
+impl<T: Copy> TimerWheel<T> {
+    /// What a timer takes, bytes.
+    pub(crate) const TIMER_BYTES: usize = Slots::<Node<T>>::SLOT_BYTES;
 }

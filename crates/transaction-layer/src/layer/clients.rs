@@ -13,7 +13,7 @@ use crate::flow::Flow;
 use crate::key::{self, StoredKey, write_client_key};
 use crate::outbox::Outbox;
 use crate::slots::SlotId;
-use crate::step::{Bytes, Durations, Step, Tell};
+use crate::step::{Bytes, Change, Durations, Step, Tell};
 use crate::timer::Timer;
 
 use super::entry::Entry;
@@ -91,6 +91,13 @@ pub(super) struct Client {
     /// Neighbours in the list of those that have heard nothing from the same remote.
     previous: Option<SlotId>,
     next: Option<SlotId>,
+}
+
+#[cfg(test)]
+impl Client {
+    pub(super) fn stored_len(&self) -> usize {
+        self.entry.stored.len()
+    }
 }
 
 impl Transactions {
@@ -384,6 +391,3 @@ impl Transactions {
         client.entry.recycle(&mut self.buffers);
     }
 }
-
-#[cfg(test)]
-pub(super) const CLIENT_BYTES: usize = size_of::<Client>();

@@ -81,6 +81,13 @@ pub(super) struct Server {
     machine: Machine,
 }
 
+#[cfg(test)]
+impl Server {
+    pub(super) fn stored_len(&self) -> usize {
+        self.entry.stored.len()
+    }
+}
+
 impl Transactions {
     /// A request came. What it repeats is absorbed here, with the response sent again where there is one; a request
     /// that is `New` is the TU's, which may `start_server` with it. RFC 3261 §17.2.3.
@@ -327,6 +334,3 @@ impl Transactions {
         server.entry.recycle(&mut self.buffers);
     }
 }
-
-#[cfg(test)]
-pub(super) const SERVER_BYTES: usize = size_of::<Server>();
