@@ -1,1 +1,38 @@
 //! The stateful SIP proxy of RFC 3261 §16, without I/O.
+//!
+//! A driver gives [`ProxyCore`] datagrams, results of jobs and the time; the core gives back datagrams to send,
+//! jobs to run elsewhere, records to keep and its next deadline. It reads no clock and opens no socket.
+//! Transactions are the `transaction-layer`'s, decisions about routes the `routing` crate's.
+
+mod admission;
+mod branch;
+mod calls;
+mod cancel;
+mod cdr;
+mod config;
+mod context;
+mod cookie;
+mod core;
+mod dialog;
+mod forward;
+mod names;
+mod output;
+mod own_bye;
+mod park;
+mod refused;
+mod reply;
+mod response;
+mod stats;
+pub mod steer;
+mod targets;
+mod timers;
+mod validate;
+
+pub use calls::{CallState, CallView};
+pub use config::{
+    CoreConfig, Durability, FailoverTable, ListenerInfo, LookupOnError, Policy, PreloadedRoute,
+    UnknownDialog,
+};
+pub use core::ProxyCore;
+pub use output::{Job, JobAnswer, JobFailure, JobKind, JobResult, LookupAnswer, Now, Output};
+pub use stats::{Stat, Stats};

@@ -668,7 +668,9 @@ impl Plan {
             name: row.name.clone(),
             mode: row.mode,
             max_attempts: usize::from(row.max_attempts),
-            lookup: row.lookup_query.as_deref().map(|query| Lookup { query: query.into() }),
+            lookup: row.lookup_query.as_deref().map(|query| Lookup {
+                query: query.into(),
+            }),
             margin_min: row.margin_min,
             table: PrefixTable::build(&entries),
             groups,

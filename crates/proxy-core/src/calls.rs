@@ -1,0 +1,311 @@
+//! The calls of a lane: who talks to whom, what it will cost, and what is needed to end it.
+//!
+//! A call is two legs for each dialog that was made from its INVITE (RFC 3261 §12), with the CDR that grows beside
+//! them. It is found by its id (cookie) or by Call-ID and tags. Transactions are elsewhere.
+
+use crate::{context::ContextRef, cookie::Side, output::Now};
+use accounting::{Attempt, Cause, Cdr, EndedBy};
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+use std::{collections::VecDeque, hash::BuildHasher as _, net::IpAddr};
+use transaction_layer::{Flow, TimerId};
+use uuid::Uuid;
+
+/// Dialogs kept for one call, at most: forks beyond are forwarded, not followed.
+pub(crate) const DIALOGS_MAX: usize = 8;
+/// Messages that wait behind a parked one of their dialog, at most.
+pub(crate) const HELD_MAX: usize = 16;
+
+/// One side of a dialog.
+#[derive(Clone, Debug)]
+pub(crate) struct Leg {
+    pub(crate) tag: Vec<u8>,
+    /// The Contact URI of this side.
+    pub(crate) target: Vec<u8>,
+    /// Route values toward this side, without us, first hop first.
+    pub(crate) routes: Vec<Vec<u8>>,
+    /// The highest CSeq seen from this side; `None` before its first request.
+    pub(crate) cseq: Option<u32>,
+    /// The highest CSeq of our own requests toward this side.
+    pub(crate) local_cseq: u32,
+    pub(crate) flow: Flow,
+}
+
+/// Where a dialog stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DialogState {
+    Early,
+    Up,
+    Ended,
+}
+
+/// One dialog made from the INVITE.
+pub(crate) struct Dialog {
+    pub(crate) state: DialogState,
+    pub(crate) attempt: u16,
+    pub(crate) callee: Leg,
+}
+
+/// One attempt, with what it still holds of the vendor's limits.
+pub(crate) struct AttemptState {
+    pub(crate) record: Attempt,
+    pub(crate) vendor_trunk: u64,
+    /// The slot of the channel it holds.
+    pub(crate) channel: Option<u32>,
+    pub(crate) currency: Option<String>,
+    /// When its dialog was answered, monotonic µs; negative before this process.
+    pub(crate) answered_us: Option<i64>,
+    /// A final response, a time-out or the end of its dialog has closed it.
+    pub(crate) closed: bool,
+}
+
+/// What waits its turn in a parked dialog.
+pub(crate) enum Held {
+    /// A request, at the point of forwarding.
+    Request(ContextRef),
+    /// The ACK of a 2xx.
+    Ack { bytes: Vec<u8>, flow: Flow },
+    /// A 2xx to the INVITE.
+    Answer {
+        branch: crate::context::BranchRef,
+        bytes: Vec<u8>,
+        status: u16,
+    },
+}
+
+pub(crate) struct Call {
+    pub(crate) cdr: Cdr,
+    pub(crate) call_id: Vec<u8>,
+    pub(crate) caller: Leg,
+    /// From and To of the INVITE without tags.
+    pub(crate) from_uri: Vec<u8>,
+    pub(crate) to_uri: Vec<u8>,
+    pub(crate) customer_trunk: u64,
+    /// The slot of the customer's channel while it is held.
+    pub(crate) channel: Option<u32>,
+    /// Monotonic time of setup; negative before this process.
+    pub(crate) setup_us: i64,
+    pub(crate) context: Option<ContextRef>,
+    pub(crate) dialogs: SmallVec<[Dialog; 1]>,
+    pub(crate) attempts: Vec<AttemptState>,
+    /// The dialog-wide gate: the job that its next message waits for.
+    pub(crate) gate: Option<u64>,
+    pub(crate) held: VecDeque<Held>,
+    pub(crate) max_timer: Option<TimerId>,
+}
+
+/// Monotonic time that may lie before the start of this process.
+pub(crate) fn signed(mono_us: u64) -> i64 {
+    i64::try_from(mono_us).unwrap_or(i64::MAX)
+}
+
+impl Call {
+    /// The wall clock of a monotonic time, from the one reading at setup: a stepped clock moves nothing.
+    pub(crate) fn wall(&self, mono_us: i64) -> i64 {
+        self.cdr.setup_us + (mono_us - self.setup_us)
+    }
+
+    /// The dialog that (From-tag, To-tag) name, and the side that sends.
+    pub(crate) fn dialog_of(&self, from_tag: &[u8], to_tag: &[u8]) -> Option<(u8, Side)> {
+        let find = |callee: &[u8]| {
+            self.dialogs
+                .iter()
+                .position(|dialog| dialog.callee.tag == callee)
+        };
+        let (at, side) = if from_tag == self.caller.tag {
+            (find(to_tag)?, Side::Caller)
+        } else if to_tag == self.caller.tag {
+            (find(from_tag)?, Side::Callee)
+        } else {
+            return None;
+        };
+        Some((u8::try_from(at).ok()?, side))
+    }
+
+    pub(crate) fn leg(&self, dialog: u8, side: Side) -> Option<&Leg> {
+        match side {
+            Side::Caller => Some(&self.caller),
+            Side::Callee => self
+                .dialogs
+                .get(usize::from(dialog))
+                .map(|dialog| &dialog.callee),
+        }
+    }
+
+    pub(crate) fn leg_mut(&mut self, dialog: u8, side: Side) -> Option<&mut Leg> {
+        match side {
+            Side::Caller => Some(&mut self.caller),
+            Side::Callee => self
+                .dialogs
+                .get_mut(usize::from(dialog))
+                .map(|dialog| &mut dialog.callee),
+        }
+    }
+
+    pub(crate) fn has_dialog_up(&self) -> bool {
+        self.dialogs
+            .iter()
+            .any(|dialog| dialog.state == DialogState::Up)
+    }
+
+    pub(crate) fn attempt_mut(&mut self, attempt: u16) -> Option<&mut AttemptState> {
+        self.attempts.get_mut(usize::from(attempt))
+    }
+
+    /// Closes an attempt once; its channel is the caller's to give back.
+    pub(crate) fn close_attempt(
+        &mut self,
+        attempt: u16,
+        at_us: i64,
+        status: Option<u16>,
+        cause: Cause,
+    ) -> Option<u32> {
+        let wall = self.wall(at_us);
+        let state = self.attempts.get_mut(usize::from(attempt))?;
+        if state.closed {
+            return None;
+        }
+        state.closed = true;
+        state.record.ended_us = Some(wall);
+        state.record.cause = cause;
+        if let Some(status) = status {
+            state.record.status = status;
+        }
+        if let Some(answered) = state.answered_us {
+            state.record.duration_us = u64::try_from(at_us - answered).unwrap_or(0);
+        }
+        state.channel.take()
+    }
+
+    /// Notes the side that ended the call, the first time.
+    pub(crate) fn ended_by(&mut self, side: EndedBy) {
+        self.cdr.ended_by.get_or_insert(side);
+    }
+}
+
+/// All calls of a lane.
+#[derive(Default)]
+pub(crate) struct Calls {
+    by_id: HashMap<Uuid, Box<Call>, foldhash::fast::RandomState>,
+    by_call_id: HashMap<u64, SmallVec<[Uuid; 1]>, foldhash::fast::RandomState>,
+    hasher: foldhash::quality::RandomState,
+}
+
+impl Calls {
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn insert(&mut self, call: Box<Call>) {
+        let hash = self.hasher.hash_one(&call.call_id);
+        self.by_call_id
+            .entry(hash)
+            .or_default()
+            .push(call.cdr.cdr_id);
+        self.by_id.insert(call.cdr.cdr_id, call);
+    }
+
+    pub(crate) fn at(&self, id: Uuid) -> Option<&Call> {
+        self.by_id.get(&id).map(|call| &**call)
+    }
+
+    pub(crate) fn at_mut(&mut self, id: Uuid) -> Option<&mut Call> {
+        self.by_id.get_mut(&id).map(|call| &mut **call)
+    }
+
+    pub(crate) fn remove(&mut self, id: Uuid) -> Option<Box<Call>> {
+        let call = self.by_id.remove(&id)?;
+        let hash = self.hasher.hash_one(&call.call_id);
+        if let Some(ids) = self.by_call_id.get_mut(&hash) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_call_id.remove(&hash);
+            }
+        }
+        Some(call)
+    }
+
+    /// The call and dialog that Call-ID and tags name.
+    pub(crate) fn find(
+        &self,
+        call_id: &[u8],
+        from_tag: &[u8],
+        to_tag: &[u8],
+    ) -> Option<(Uuid, u8, Side)> {
+        let ids = self.by_call_id.get(&self.hasher.hash_one(call_id))?;
+        ids.iter().find_map(|id| {
+            let call = self.at(*id).filter(|call| call.call_id == call_id)?;
+            let (dialog, side) = call.dialog_of(from_tag, to_tag)?;
+            Some((*id, dialog, side))
+        })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Call> {
+        self.by_id.values().map(|call| &**call)
+    }
+}
+
+/// Where a call stands, for a list of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallState {
+    /// No answer yet.
+    Setup,
+    /// Answered.
+    Up,
+}
+
+/// One line of a list of calls.
+#[derive(Clone, Debug)]
+pub struct CallView {
+    /// The CDR's id.
+    pub cdr_id: Uuid,
+    /// Call-ID.
+    pub call_id: String,
+    /// The customer's name.
+    pub customer: String,
+    /// The vendor of the latest attempt.
+    pub vendor: Option<String>,
+    /// The caller's number.
+    pub caller: String,
+    /// The number called, as received.
+    pub callee: String,
+    /// Where the call came from.
+    pub source: String,
+    /// Where the latest attempt went.
+    pub next_hop: Option<String>,
+    /// Where it stands.
+    pub state: CallState,
+    /// When the INVITE came, UTC µs since 1970.
+    pub setup_us: i64,
+    /// Since when it has been up, µs.
+    pub up_for_us: Option<u64>,
+}
+
+impl Call {
+    pub(crate) fn view(&self, now: Now) -> CallView {
+        let answered = self.attempts.iter().find_map(|attempt| attempt.answered_us);
+        let last = self.attempts.last();
+        CallView {
+            cdr_id: self.cdr.cdr_id,
+            call_id: self.cdr.call_id.clone(),
+            customer: self.cdr.customer.clone(),
+            vendor: last.map(|attempt| attempt.record.vendor.clone()),
+            caller: self.cdr.caller.clone(),
+            callee: self.cdr.callee.clone(),
+            source: self.cdr.source.clone(),
+            next_hop: last.map(|attempt| attempt.record.next_hop.clone()),
+            state: if self.has_dialog_up() {
+                CallState::Up
+            } else {
+                CallState::Setup
+            },
+            setup_us: self.cdr.setup_us,
+            up_for_us: answered.map(|at| u64::try_from(signed(now.mono_us) - at).unwrap_or(0)),
+        }
+    }
+}
+
+/// Whether `ip` is where this leg's peer was last heard.
+pub(crate) fn is_leg_source(leg: &Leg, ip: IpAddr) -> bool {
+    leg.flow.remote.ip().to_canonical() == ip.to_canonical()
+}

@@ -1,0 +1,195 @@
+//! CANCEL, RFC 3261 §9 and §16.10: the hunt ends at once, and upstream hears 487 unless a 2xx won.
+//!
+//! A branch that has heard nothing yet is cancelled when it does (§9.1); it is told nothing if it never speaks.
+
+use crate::{
+    calls::signed,
+    context::{BranchRef, BranchState, CancelState, ContextRef, NOBODY, Role},
+    core::ProxyCore,
+    output::{Now, Output},
+    reply::Reject,
+    stats::Stat,
+    timers::CoreTimer,
+};
+use accounting::{Cause, EndedBy};
+use sip_parser::{Message, Method, parse_datagram, write_cancel};
+use std::mem;
+use transaction_layer::Flow;
+
+impl ProxyCore {
+    /// A CANCEL from upstream.
+    pub(crate) fn on_cancel(
+        &mut self,
+        now: Now,
+        cancel: &Message<'_>,
+        flow: &Flow,
+        out: &mut Output,
+    ) {
+        self.stats.count(Stat::Cancels);
+        let found = self.transactions.cancelled_invite(cancel);
+        let name = found.map(|(_, user, _)| BranchRef::from_user(user).context);
+        // Only the hop that sent the INVITE may take it back.
+        let context = name.and_then(|name| Some((name, self.contexts.at_mut(name)?)));
+        let Some((name, context)) =
+            context.filter(|(_, context)| context.flow.remote.ip() == flow.remote.ip())
+        else {
+            return self.reply_statelessly(
+                cancel,
+                flow,
+                &Reject::new(481, Cause::UnknownDialog),
+                out,
+            );
+        };
+        let over = context.final_sent.is_some() || context.won;
+        if !over {
+            context.cancelled = true;
+            if let Some(call) = context.call.and_then(|id| self.calls.at_mut(id)) {
+                call.note_reason(cancel);
+                call.ended_by(EndedBy::Caller);
+            }
+        }
+        self.reply_statelessly(cancel, flow, &Reject::new(200, Cause::Cancelled), out);
+        if over {
+            return;
+        }
+        self.cancel_branches(now, name, None, out);
+        self.finish_cancelled(now, name, out);
+    }
+
+    /// 487 upstream as soon as no branch is out that may still win.
+    pub(crate) fn finish_cancelled(&mut self, now: Now, name: ContextRef, out: &mut Output) {
+        let Some(context) = self.contexts.at(name) else {
+            return;
+        };
+        let waiting = context
+            .branches
+            .iter()
+            .any(|branch| branch.state != BranchState::Done && !branch.abandoned);
+        if context.cancelled && !waiting && !context.won && context.final_sent.is_none() {
+            if matches!(context.role, Role::InDialog { .. }) {
+                return self.finish_in_dialog_here(now, name, 487, out);
+            }
+            self.finish_here(now, name, 487, Cause::Cancelled, out);
+        }
+    }
+
+    /// Cancels every branch but `except`.
+    pub(crate) fn cancel_branches(
+        &mut self,
+        now: Now,
+        name: ContextRef,
+        except: Option<u8>,
+        out: &mut Output,
+    ) {
+        let count = self
+            .contexts
+            .at(name)
+            .map_or(0, |context| context.branches.len());
+        for branch in (0..count)
+            .filter_map(|at| u8::try_from(at).ok())
+            .filter(|at| Some(*at) != except)
+        {
+            self.cancel_branch(
+                now,
+                BranchRef {
+                    context: name,
+                    branch,
+                },
+                out,
+            );
+        }
+    }
+
+    /// Cancels one branch now, or when it first speaks.
+    pub(crate) fn cancel_branch(&mut self, now: Now, name: BranchRef, out: &mut Output) {
+        let Some(branch) = self.contexts.branch_mut(name) else {
+            return;
+        };
+        match (branch.state, branch.cancel) {
+            (BranchState::Done, _) | (_, CancelState::Sent) => {}
+            (BranchState::Calling, _) => branch.cancel = CancelState::Wanted,
+            (BranchState::Proceeding, _) => self.send_cancel(now, name, out),
+        }
+    }
+
+    fn send_cancel(&mut self, now: Now, name: BranchRef, out: &mut Output) {
+        let reason = self
+            .contexts
+            .at(name.context)
+            .and_then(|context| self.calls.at(context.call?)?.cdr.reason.clone());
+        let mut table = mem::take(&mut self.inner_table);
+        let mut cancel = self.buffer();
+        let client = self.contexts.branch(name).and_then(|branch| branch.client);
+        let invite = client.and_then(|client| self.transactions.client_request(client));
+        if let Some(Ok(message)) = invite.map(|invite| parse_datagram(invite, &mut table)) {
+            write_cancel(&message, reason.as_deref().map(str::as_bytes), &mut cancel);
+        }
+        self.inner_table = table;
+        let wait_us = self.config.policy.cancel_wait_us;
+        if let Some(branch) = self.contexts.branch_mut(name) {
+            branch.cancel = CancelState::Sent;
+            // Nothing but the final response is awaited now.
+            for timer in [
+                branch.ring.take(),
+                branch.timer_c.take(),
+                branch.no_1xx.take(),
+            ]
+            .into_iter()
+            .flatten()
+            {
+                self.wheel.cancel(timer);
+            }
+            let wait = self.wheel.insert(
+                now.mono_us,
+                now.mono_us + wait_us,
+                CoreTimer::CancelWait(name),
+            );
+            branch.cancel_wait = Some(wait);
+            let (text, flow) = (branch.text, branch.flow);
+            if !cancel.is_empty() {
+                // A full table of transactions: the wait above still ends the branch.
+                let _ = self.transactions.start_client(
+                    now.mono_us,
+                    Method::Cancel,
+                    &text,
+                    &cancel,
+                    &flow,
+                    NOBODY,
+                    &mut out.outbox,
+                );
+            }
+        }
+        self.recycle(cancel);
+    }
+
+    /// The final response to a cancelled branch never came: it is taken to be cancelled (§9.1).
+    pub(crate) fn on_cancel_wait(&mut self, now: Now, name: BranchRef, out: &mut Output) {
+        let Some(branch) = self.contexts.branch_mut(name) else {
+            return;
+        };
+        branch.cancel_wait = None;
+        if branch.state == BranchState::Done {
+            return;
+        }
+        if let Some(client) = branch.client.take() {
+            self.transactions.abandon_client(now.mono_us, client);
+        }
+        self.on_branch_failed(now, name, 487, Cause::Cancelled, None, out);
+    }
+
+    /// A response to a branch on which CANCEL waits for one.
+    pub(crate) fn cancel_if_wanted(&mut self, now: Now, name: BranchRef, out: &mut Output) {
+        if self
+            .contexts
+            .branch(name)
+            .is_some_and(|branch| branch.cancel == CancelState::Wanted)
+        {
+            self.send_cancel(now, name, out);
+        }
+    }
+
+    /// The monotonic time of `now`, in the signed form of calls.
+    pub(crate) fn at(now: Now) -> i64 {
+        signed(now.mono_us)
+    }
+}

@@ -1,0 +1,206 @@
+//! From messages to the fields of a CDR, and the closing of one.
+//!
+//! What a peer wrote is kept as text, with anything that is not UTF-8 replaced. Times are the monotonic clock's,
+//! shown on the wall clock of the setup.
+
+use crate::{
+    calls::{AttemptState, Call, signed},
+    core::ProxyCore,
+    output::Now,
+};
+use accounting::{Cause, Cdr};
+use sip_parser::{KnownHeader, Message, Uri};
+use transaction_layer::Flow;
+use uuid::Uuid;
+
+/// Text of a peer.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The user part of a URI as it stands, or the whole of one that has none to speak of.
+pub(crate) fn user_of(uri: &[u8]) -> &[u8] {
+    match Uri::parse(uri) {
+        Ok(Uri::Sip(sip)) => sip.user.unwrap_or_default(),
+        Ok(Uri::Tel(tel)) => tel.number,
+        _ => uri,
+    }
+}
+
+/// The Q.850 value of a Reason header (RFC 3326 §2).
+pub(crate) fn q850(reason: &[u8]) -> Option<u16> {
+    let reason = std::str::from_utf8(reason).ok()?;
+    let mut parts = reason.split(';').map(str::trim);
+    if !parts.next()?.eq_ignore_ascii_case("Q.850") {
+        return None;
+    }
+    parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        if name.trim().eq_ignore_ascii_case("cause") {
+            value.trim().parse().ok()
+        } else {
+            None
+        }
+    })
+}
+
+/// What a final response of a vendor means for its attempt.
+pub(crate) fn cause_of_status(status: u16) -> Cause {
+    match status {
+        200..300 => Cause::Answered,
+        300..400 => Cause::VendorRedirect,
+        401 | 407 => Cause::VendorAuth,
+        404 | 410 | 484 | 604 => Cause::NotFound,
+        408 | 480 => Cause::NoAnswer,
+        486 | 600 => Cause::Busy,
+        403 | 603 => Cause::Rejected,
+        487 => Cause::Cancelled,
+        400..500 => Cause::Vendor4xx,
+        500..600 => Cause::Vendor5xx,
+        600..700 => Cause::Vendor6xx,
+        _ => Cause::Other,
+    }
+}
+
+impl ProxyCore {
+    /// A CDR with what its INVITE says.
+    pub(crate) fn new_cdr(
+        &mut self,
+        now: Now,
+        invite: &Message<'_>,
+        flow: &Flow,
+        customer: &str,
+        currency: &str,
+    ) -> Cdr {
+        let value = |known| invite.header(known).map(|header| text(header.value));
+        let cdr_id = self.new_cdr_id(now);
+        let listener = self.config.listeners.get(usize::from(flow.listener));
+        Cdr {
+            cdr_id,
+            node: self.config.node.clone(),
+            call_id: text(invite.call_id()),
+            from_tag: text(invite.from_tag().unwrap_or_default()),
+            to_tag: None,
+            customer: customer.to_owned(),
+            vendor: None,
+            source: flow.remote.to_string(),
+            next_hop: None,
+            caller: invite
+                .from()
+                .map(|from| text(user_of(from.uri)))
+                .unwrap_or_default(),
+            callee: text(user_of(invite.request_uri())),
+            callee_routed: None,
+            callee_sent: None,
+            setup_us: now.wall_us,
+            ring_us: None,
+            answer_us: None,
+            end_us: None,
+            pdd_us: None,
+            duration_us: 0,
+            status: 0,
+            cause: Cause::Other,
+            ended_by: None,
+            attempts: Vec::new(),
+            customer_terms: None,
+            customer_currency: Some(currency.to_owned()),
+            vendor_terms: None,
+            vendor_currency: None,
+            q850_cause: None,
+            reason: None,
+            pai: value(KnownHeader::PAssertedIdentity),
+            lrn: None,
+            transport_in: flow.transport.as_str().to_ascii_lowercase(),
+            transport_out: None,
+            listener: listener
+                .map(|listener| listener.address.to_string())
+                .unwrap_or_default(),
+            customer_prefix: None,
+            vendor_prefix: None,
+            route_version: self.snapshot.version(),
+        }
+    }
+
+    fn new_cdr_id(&mut self, now: Now) -> Uuid {
+        let millis = u64::try_from(now.wall_us / 1000).unwrap_or(0);
+        let mut random = [0; 10];
+        self.rng.fill(&mut random);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+}
+
+impl Call {
+    /// Keeps the Reason of a message that ends the call, the first one.
+    pub(crate) fn note_reason(&mut self, message: &Message<'_>) {
+        if self.cdr.reason.is_none()
+            && let Some(reason) = message.header(KnownHeader::Reason)
+        {
+            self.cdr.q850_cause = q850(reason.value);
+            self.cdr.reason = Some(text(reason.value));
+        }
+    }
+
+    /// Ringing or early media, the first of the call and of the attempt.
+    pub(crate) fn note_ringing(&mut self, attempt: u16, now: Now) {
+        let wall = self.wall(signed(now.mono_us));
+        let pdd = signed(now.mono_us) - self.setup_us;
+        if let Some(state) = self.attempt_mut(attempt) {
+            state.record.ring_us.get_or_insert(wall);
+        }
+        if self.cdr.ring_us.is_none() {
+            self.cdr.ring_us = Some(wall);
+            self.cdr.pdd_us = u64::try_from(pdd).ok();
+        }
+    }
+
+    /// The attempt that the CDR's top line is about: the first answered one, else the last.
+    fn main_attempt(&self) -> Option<&AttemptState> {
+        self.attempts
+            .iter()
+            .find(|attempt| attempt.answered_us.is_some())
+            .or_else(|| self.attempts.last())
+    }
+
+    /// The CDR as it stands now, with its attempts.
+    pub(crate) fn cdr_so_far(&self) -> Cdr {
+        let mut cdr = self.cdr.clone();
+        cdr.attempts = self
+            .attempts
+            .iter()
+            .map(|attempt| attempt.record.clone())
+            .collect();
+        if let Some(attempt) = self.main_attempt() {
+            cdr.vendor = Some(attempt.record.vendor.clone());
+            cdr.next_hop = Some(attempt.record.next_hop.clone());
+            cdr.callee_sent = Some(attempt.record.callee_sent.clone());
+            cdr.vendor_terms.clone_from(&attempt.record.terms);
+            cdr.vendor_prefix.clone_from(&attempt.record.prefix);
+            cdr.vendor_currency.clone_from(&attempt.currency);
+            if cdr.answer_us.is_some() {
+                cdr.end_us = attempt.record.ended_us;
+                cdr.duration_us = attempt.record.duration_us;
+            }
+        }
+        cdr
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn q850_causes_are_read_from_a_reason_header() {
+        assert_eq!(
+            q850(b"Q.850;cause=16;text=\"Normal call clearing\""),
+            Some(16)
+        );
+        assert_eq!(q850(b"q.850 ; cause = 34"), Some(34));
+        assert_eq!(
+            q850(b"SIP;cause=200;text=\"Call completed elsewhere\""),
+            None
+        );
+        assert_eq!(q850(b"Q.850;cause=abc"), None);
+        assert_eq!(q850(b""), None);
+    }
+}

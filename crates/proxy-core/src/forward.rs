@@ -1,0 +1,617 @@
+//! Request forwarding, RFC 3261 §16.6: the next target of a hunt, and the request as it leaves.
+//!
+//! What changes is an `Edits` value; it is built from the request as received and the branch alone, so the same
+//! bytes can be made again for a CANCEL. Left out: strict routers (§16.6(6)) and the 1300-byte rule (§18.1.1).
+
+use crate::{
+    branch::BranchText,
+    calls::{AttemptState, Call},
+    context::{Branch, BranchRef, BranchState, CancelState, ContextRef, Hunt, Kind, Role, Stage},
+    cookie::{self, Cookie},
+    core::ProxyCore,
+    names::{Known, Name},
+    output::{JobKind, Now, Output},
+    park::Parked,
+    stats::Stat,
+    timers::CoreTimer,
+};
+use accounting::{Attempt, Cause};
+use routing::GatewayHost;
+use sip_parser::{Edits, Host, Message, Method, Uri, parse_datagram};
+use std::{
+    io::Write as _,
+    mem,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+};
+use transaction_layer::{Flow, Transport};
+
+/// Max-Forwards of a request that came without (§16.6(3)).
+const MAX_FORWARDS: u8 = 70;
+
+/// Where the next message goes, once it is an address.
+pub(crate) enum NextHop {
+    Address(SocketAddr),
+    Unresolvable,
+    /// The resolver must be asked.
+    Ask(JobKind),
+}
+
+/// What a target needs to become a branch.
+struct Candidate {
+    host: GatewayHost,
+    vendor: String,
+    vendor_trunk: u64,
+    slot: Option<(u32, Option<u32>, Option<u32>)>,
+    currency: Option<String>,
+    attempt: Attempt,
+}
+
+impl ProxyCore {
+    /// The address of a host, as far as this lane knows it.
+    pub(crate) fn next_hop(
+        &self,
+        now: Now,
+        host: &Host<'_>,
+        port: Option<u16>,
+        transport: Transport,
+    ) -> NextHop {
+        let default = transport.default_port();
+        match host {
+            Host::V4(ip) => {
+                NextHop::Address(SocketAddr::new(IpAddr::V4(*ip), port.unwrap_or(default)))
+            }
+            Host::V6(ip) => {
+                NextHop::Address(SocketAddr::new(IpAddr::V6(*ip), port.unwrap_or(default)))
+            }
+            Host::Name(host) => {
+                self.next_hop_by_name(now, &String::from_utf8_lossy(host), port, transport)
+            }
+        }
+    }
+
+    fn next_hop_by_name(
+        &self,
+        now: Now,
+        host: &str,
+        port: Option<u16>,
+        transport: Transport,
+    ) -> NextHop {
+        let name = Name {
+            host: host.to_ascii_lowercase(),
+            port,
+            transport,
+        };
+        match self.names.find(now.mono_us, &name) {
+            Known::Address(address) => NextHop::Address(address),
+            Known::Unresolvable => NextHop::Unresolvable,
+            Known::No => NextHop::Ask(JobKind::Resolve {
+                host: name.host,
+                port,
+                transport,
+            }),
+        }
+    }
+
+    /// The flow toward an address: out of the listener the request came in by if it can, else of the first that can.
+    pub(crate) fn flow_to(&self, remote: SocketAddr, prefer: u16) -> Option<Flow> {
+        let fits = |at: u16| {
+            let listener = self.config.listeners.get(usize::from(at))?;
+            (listener.address.is_ipv4() == remote.is_ipv4()).then_some(Flow {
+                transport: listener.transport,
+                listener: at,
+                local: listener.address,
+                remote,
+                connection: 0,
+            })
+        };
+        let count = u16::try_from(self.config.listeners.len()).unwrap_or(u16::MAX);
+        fits(prefer).or_else(|| (0..count).find_map(fits))
+    }
+
+    /// Tries targets in order until a request is out, a name must be resolved, or none is left.
+    pub(crate) fn try_next_target(&mut self, now: Now, name: ContextRef, out: &mut Output) {
+        loop {
+            let Some(context) = self.contexts.at(name) else {
+                return;
+            };
+            if context.cancelled {
+                return self.finish_cancelled(now, name, out);
+            }
+            let (listener, call, invite) = (
+                context.flow.listener,
+                context.call,
+                context.kind == Kind::Invite,
+            );
+            let Some(candidate) = self.candidate(now, name) else {
+                return self.finish_hunt(now, name, out);
+            };
+            let hop = match &candidate.host {
+                GatewayHost::Ip(address) => NextHop::Address(*address),
+                GatewayHost::Name { host, port } => {
+                    self.next_hop_by_name(now, host, *port, Transport::Udp)
+                }
+            };
+            let flow = match hop {
+                NextHop::Address(address) => self.flow_to(address, listener),
+                NextHop::Unresolvable => None,
+                NextHop::Ask(kind) => {
+                    let patience_us = self.config.policy.resolve_deadline_us;
+                    let job = self.park(now, Parked::Context(name), kind, patience_us, out);
+                    if let Some(context) = self.contexts.at_mut(name) {
+                        context.parked = Some(job);
+                    }
+                    return;
+                }
+            };
+            let target = self.pass_target(name);
+            let Some(flow) = flow else {
+                self.note_unreachable_attempt(now, name, candidate);
+                continue;
+            };
+            if invite
+                && let Some((slot, channels, cps)) = candidate.slot
+                && self.take_limits(now, slot, channels, cps).is_err()
+            {
+                self.stats.count(Stat::VendorLimited);
+                self.pass_over(name, Cause::VendorLimit);
+                continue;
+            }
+            let attempt = call.map_or(0, |id| self.add_attempt(now, id, candidate, flow.remote));
+            return self.send_branch(now, name, target, attempt, flow, out);
+        }
+    }
+
+    /// The target that is next, with all that its attempt will record.
+    fn candidate(&self, now: Now, name: ContextRef) -> Option<Candidate> {
+        let context = self.contexts.at(name)?;
+        let hunt = context.hunt.as_ref()?;
+        let started_us = context
+            .call
+            .and_then(|id| self.calls.at(id))
+            .map_or(now.wall_us, |call| call.wall(Self::at(now)));
+        let attempt = |vendor: &str, next_hop: String, callee_sent: &str| Attempt {
+            vendor: vendor.to_owned(),
+            next_hop,
+            started_us,
+            ring_us: None,
+            answer_us: None,
+            ended_us: None,
+            duration_us: 0,
+            status: 0,
+            cause: Cause::Other,
+            terms: None,
+            prefix: None,
+            callee_sent: callee_sent.to_owned(),
+        };
+        if hunt.preloaded {
+            return (hunt.next == 0)
+                .then(|| self.preloaded_host(&context.request))
+                .flatten()
+                .map(|host| Candidate {
+                    attempt: attempt("", host.to_string(), ""),
+                    host,
+                    vendor: String::new(),
+                    vendor_trunk: 0,
+                    slot: None,
+                    currency: None,
+                });
+        }
+        let target = hunt.targets.targets.get(hunt.next)?;
+        let vendor = hunt.snapshot.vendor(target.vendor);
+        let gateway = hunt.snapshot.gateway(target.gateway);
+        let mut attempt = attempt(
+            &vendor.name,
+            gateway.host.to_string(),
+            target.callee_sent.as_str(),
+        );
+        attempt.terms.clone_from(&target.terms);
+        attempt.prefix = target.prefix.map(|prefix| prefix.to_string());
+        Some(Candidate {
+            host: gateway.host.clone(),
+            vendor: vendor.name.clone(),
+            vendor_trunk: vendor.trunk.0,
+            slot: Some((vendor.slot, vendor.channel_limit, vendor.cps_limit)),
+            currency: Some(vendor.currency.clone()),
+            attempt,
+        })
+    }
+
+    /// Where the first foreign Route leads.
+    fn preloaded_host(&self, request: &[u8]) -> Option<GatewayHost> {
+        let mut table = sip_parser::HeaderTable::default();
+        let message = parse_datagram(request, &mut table).ok()?;
+        let route = self.foreign_route(&message)?;
+        let Ok(Uri::Sip(uri)) = Uri::parse(route.uri) else {
+            return None;
+        };
+        Some(match uri.host {
+            Host::V4(ip) => GatewayHost::Ip(SocketAddr::new(ip.into(), uri.port.unwrap_or(5060))),
+            Host::V6(ip) => GatewayHost::Ip(SocketAddr::new(ip.into(), uri.port.unwrap_or(5060))),
+            Host::Name(host) => GatewayHost::Name {
+                host: crate::cdr::text(host),
+                port: uri.port,
+            },
+        })
+    }
+
+    /// Moves the hunt past its next target.
+    fn pass_target(&mut self, name: ContextRef) -> u16 {
+        let hunt = self
+            .contexts
+            .at_mut(name)
+            .and_then(|context| context.hunt.as_mut());
+        hunt.map_or(0, |hunt| {
+            hunt.next += 1;
+            u16::try_from(hunt.next - 1).unwrap_or(u16::MAX)
+        })
+    }
+
+    fn pass_over(&mut self, name: ContextRef, cause: Cause) {
+        if let Some(hunt) = self
+            .contexts
+            .at_mut(name)
+            .and_then(|context| context.hunt.as_mut())
+        {
+            hunt.passed_over = Some(cause);
+        }
+    }
+
+    /// An attempt that failed before a byte was sent.
+    fn note_unreachable_attempt(&mut self, now: Now, name: ContextRef, candidate: Candidate) {
+        self.pass_over(name, Cause::DnsFailed);
+        let Some(id) = self.contexts.at(name).and_then(|context| context.call) else {
+            return;
+        };
+        if let Some(call) = self.calls.at_mut(id) {
+            let at = u16::try_from(call.attempts.len()).unwrap_or(u16::MAX);
+            call.attempts.push(AttemptState {
+                record: candidate.attempt,
+                vendor_trunk: candidate.vendor_trunk,
+                channel: None,
+                currency: candidate.currency,
+                answered_us: None,
+                closed: false,
+            });
+            let _ = call.close_attempt(at, Self::at(now), None, Cause::DnsFailed);
+        }
+    }
+
+    fn add_attempt(
+        &mut self,
+        _now: Now,
+        id: uuid::Uuid,
+        candidate: Candidate,
+        remote: SocketAddr,
+    ) -> u16 {
+        let Some(call) = self.calls.at_mut(id) else {
+            return 0;
+        };
+        if call.attempts.is_empty() {
+            self.stats.count(Stat::Attempts);
+        } else {
+            self.stats.count(Stat::Attempts);
+            self.stats.count(Stat::Failovers);
+        }
+        debug_assert_eq!(candidate.vendor, candidate.attempt.vendor);
+        let mut record = candidate.attempt;
+        record.next_hop = remote.to_string();
+        call.cdr.transport_out = Some("udp".to_owned());
+        call.attempts.push(AttemptState {
+            record,
+            vendor_trunk: candidate.vendor_trunk,
+            channel: candidate.slot.map(|(slot, ..)| slot),
+            currency: candidate.currency,
+            answered_us: None,
+            closed: false,
+        });
+        u16::try_from(call.attempts.len() - 1).unwrap_or(u16::MAX)
+    }
+
+    /// Adds a branch and sends its request.
+    pub(crate) fn send_branch(
+        &mut self,
+        now: Now,
+        name: ContextRef,
+        target: u16,
+        attempt: u16,
+        flow: Flow,
+        out: &mut Output,
+    ) {
+        let text = self.branches.next();
+        let Some(context) = self.contexts.at_mut(name) else {
+            return;
+        };
+        context.stage = Stage::Forwarded;
+        let Ok(branch) = u8::try_from(context.branches.len()) else {
+            return;
+        };
+        let name = BranchRef {
+            context: name,
+            branch,
+        };
+        let (kind, initial) = (context.kind, matches!(context.role, Role::Initial));
+        context.branches.push(Branch {
+            client: None,
+            flow,
+            text,
+            attempt,
+            target,
+            state: BranchState::Calling,
+            cancel: CancelState::No,
+            abandoned: false,
+            given_up: None,
+            no_1xx: None,
+            ring: None,
+            timer_c: None,
+            cancel_wait: None,
+        });
+        let mut bytes = self.buffer();
+        self.write_branch_request(name, &mut bytes);
+        let method = method_of(&bytes);
+        let client = self.transactions.start_client(
+            now.mono_us,
+            method,
+            &text,
+            &bytes,
+            &flow,
+            name.to_user(),
+            &mut out.outbox,
+        );
+        self.recycle(bytes);
+        let (no_1xx_us, timer_c_us) = (self.config.policy.no_1xx_us, self.config.policy.timer_c_us);
+        let Some(branch) = self.contexts.branch_mut(name) else {
+            return;
+        };
+        let Ok(client) = client else {
+            // The table of transactions is full: as a transport error, §16.9.
+            self.stats.count(Stat::TablesFull);
+            return self.on_branch_failed(now, name, 503, Cause::Overload, None, out);
+        };
+        branch.client = Some(client);
+        if kind == Kind::Invite {
+            let after = |delay_us: u64| now.mono_us + delay_us;
+            if initial {
+                branch.no_1xx = Some(self.wheel.insert(
+                    now.mono_us,
+                    after(no_1xx_us),
+                    CoreTimer::No1xx(name),
+                ));
+            }
+            branch.timer_c = Some(self.wheel.insert(
+                now.mono_us,
+                after(timer_c_us),
+                CoreTimer::TimerC(name),
+            ));
+        }
+    }
+
+    /// Writes the request of a branch from its context: the same bytes every time.
+    pub(crate) fn write_branch_request(&mut self, name: BranchRef, out: &mut Vec<u8>) {
+        let Some(context) = self.contexts.at_mut(name.context) else {
+            return;
+        };
+        let request = mem::take(&mut context.request);
+        let mut table = mem::take(&mut self.inner_table);
+        let mut edits = mem::replace(&mut self.edits, Edits::new());
+        edits.clear();
+        if let Ok(message) = parse_datagram(&request, &mut table) {
+            self.edit_branch_request(name, &message, &mut edits);
+            sip_parser::write_message(&message, &edits, out);
+        }
+        self.edits = edits;
+        self.inner_table = table;
+        if let Some(context) = self.contexts.at_mut(name.context) {
+            context.request = request;
+        }
+    }
+
+    /// The edits of §16.6 for one branch.
+    fn edit_branch_request(&self, name: BranchRef, message: &Message<'_>, edits: &mut Edits) {
+        let Some(context) = self.contexts.at(name.context) else {
+            return;
+        };
+        let Some(branch) = context.branches.get(usize::from(name.branch)) else {
+            return;
+        };
+        self.edit_hop(message, &context.flow, &branch.flow, &branch.text, edits);
+        let call = context.call.and_then(|id| self.calls.at(id));
+        match (&context.role, &context.hunt) {
+            (Role::Initial, Some(hunt)) => {
+                self.edit_initial(message, hunt, branch, call, &context.flow, edits);
+            }
+            (Role::InDialog { dialog, from }, _) => {
+                if let Some(leg) = call.and_then(|call| call.leg(*dialog, from.other())) {
+                    edits.set_request_uri(message, &leg.target);
+                    let routes: smallvec::SmallVec<[&[u8]; 4]> =
+                        leg.routes.iter().map(Vec::as_slice).collect();
+                    edits.set_routes(message, &routes);
+                }
+            }
+            _ => self.strip_own_routes(message, edits),
+        }
+    }
+
+    /// What every forwarded request gets: Via above ours with received and rport, our Via, Max-Forwards.
+    pub(crate) fn edit_hop(
+        &self,
+        message: &Message<'_>,
+        from: &Flow,
+        to: &Flow,
+        branch: &BranchText,
+        edits: &mut Edits,
+    ) {
+        edits.amend_top_via(message, from.remote, false);
+        let mut via = smallvec::SmallVec::<[u8; 128]>::new();
+        let advertise = self
+            .config
+            .listeners
+            .get(usize::from(to.listener))
+            .map_or("", |l| l.advertise.as_str());
+        let _ = write!(via, "SIP/2.0/{} {advertise};branch=", to.transport.as_str());
+        via.extend_from_slice(branch);
+        edits.push_via(message, &via);
+        // §16.6(3); a request with 0 was refused before.
+        let hops = message
+            .max_forwards()
+            .ok()
+            .flatten()
+            .map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1));
+        edits.set_max_forwards(message, hops);
+    }
+
+    fn edit_initial(
+        &self,
+        message: &Message<'_>,
+        hunt: &Hunt,
+        branch: &Branch,
+        call: Option<&Call>,
+        from: &Flow,
+        edits: &mut Edits,
+    ) {
+        self.strip_own_routes(message, edits);
+        if let Some(target) = hunt.targets.targets.get(usize::from(branch.target)) {
+            let gateway = hunt.snapshot.gateway(target.gateway);
+            let mut uri = smallvec::SmallVec::<[u8; 128]>::new();
+            write_request_uri(
+                message.request_uri(),
+                target.callee_sent.as_str(),
+                &gateway.host,
+                &mut uri,
+            );
+            edits.set_request_uri(message, &uri);
+        }
+        if let Some(call) = call {
+            self.edit_record_route(message, call, branch, from, edits);
+        }
+    }
+
+    /// §16.6(4): the cookie; once for each side when the listeners differ (RFC 5658).
+    fn edit_record_route(
+        &self,
+        message: &Message<'_>,
+        call: &Call,
+        branch: &Branch,
+        from: &Flow,
+        edits: &mut Edits,
+    ) {
+        let vendor = call
+            .attempts
+            .get(usize::from(branch.attempt))
+            .map_or(0, |attempt| attempt.vendor_trunk);
+        let lifetime_s = i64::try_from(self.config.policy.max_call_us / 1_000_000)
+            .unwrap_or(i64::MAX)
+            .saturating_add(3600);
+        let expires_s = (call.cdr.setup_us / 1_000_000).saturating_add(lifetime_s);
+        let cookie = Cookie {
+            lane: self.config.lane,
+            boot: self.config.boot,
+            node: self.own.node,
+            cdr_id: call.cdr.cdr_id,
+            customer: call.customer_trunk,
+            vendor,
+            expires_s: u32::try_from(expires_s.max(0)).unwrap_or(u32::MAX),
+        };
+        let text = self.keys.seal(&cookie, &call.call_id, &call.caller.tag);
+        let sides = [branch.flow.listener, from.listener];
+        let count = if sides[0] == sides[1] { 1 } else { 2 };
+        // Pushed lines stand above those before: the side of the caller first, so that the callee's is on top.
+        for listener in sides[..count].iter().rev() {
+            let advertise = self
+                .config
+                .listeners
+                .get(usize::from(*listener))
+                .map_or("", |l| l.advertise.as_str());
+            let mut value = smallvec::SmallVec::<[u8; 160]>::new();
+            let _ = write!(value, "<sip:{advertise};lr;");
+            value.extend_from_slice(cookie::PARAM);
+            value.push(b'=');
+            value.extend_from_slice(&text);
+            value.push(b'>');
+            edits.push_record_route(message, &value);
+        }
+    }
+
+    /// §16.4: the Route values that name us, at the top, are done.
+    pub(crate) fn strip_own_routes(&self, message: &Message<'_>, edits: &mut Edits) {
+        let routes: smallvec::SmallVec<[&[u8]; 8]> = message
+            .routes()
+            .flatten()
+            .map(|route| route.value)
+            .collect();
+        let ours = message
+            .routes()
+            .take_while(|route| route.as_ref().is_ok_and(|route| self.own.is_uri(route.uri)))
+            .count();
+        if ours > 0 {
+            edits.set_routes(message, routes.get(ours..).unwrap_or_default());
+        }
+    }
+
+    /// Whether `ip` belongs to a trunk: by its addresses, or by the resolved name of a gateway.
+    pub(crate) fn trunk_owns(&self, trunk: u64, ip: IpAddr) -> bool {
+        let snapshot = Rc::clone(&self.snapshot);
+        let trunk = routing::TrunkId(trunk);
+        snapshot.trunk_owns_source(trunk, ip.to_canonical())
+            || snapshot.vendor_by_trunk(trunk).is_some_and(|vendor| {
+                snapshot
+                    .gateways_of(vendor)
+                    .any(|(_, gateway)| match &gateway.host {
+                        GatewayHost::Name { host, .. } => {
+                            self.names.host_has(host, ip.to_canonical())
+                        }
+                        GatewayHost::Ip(_) => false,
+                    })
+            })
+    }
+}
+
+/// The method at the start of a request that was written here.
+fn method_of(bytes: &[u8]) -> Method<'_> {
+    Method::from_bytes(bytes.split(|b| *b == b' ').next().unwrap_or_default())
+}
+
+/// The request URI toward a vendor: our number at its host, with the parameters that belong to the number.
+///
+/// Parameters of the received URI about the way (transport, maddr, ttl, lr) ended here; user and others go on.
+fn write_request_uri(
+    received: &[u8],
+    number: &str,
+    host: &GatewayHost,
+    out: &mut smallvec::SmallVec<[u8; 128]>,
+) {
+    out.extend_from_slice(b"sip:");
+    let mut user = Vec::with_capacity(number.len());
+    routing::number::escape_user(number, &mut user);
+    out.extend_from_slice(&user);
+    let mut rest: smallvec::SmallVec<[u8; 64]> = smallvec::SmallVec::new();
+    match Uri::parse(received) {
+        Ok(Uri::Sip(sip)) => {
+            // Parameters inside the user part (npdi, rn, isub) belong to the number.
+            if let Some(at) = sip
+                .user
+                .and_then(|user| user.iter().position(|b| *b == b';'))
+            {
+                out.extend_from_slice(&sip.user.unwrap_or_default()[at..]);
+            }
+            for param in sip.params.iter() {
+                let about_the_way = [&b"transport"[..], b"maddr", b"ttl", b"lr", b"method"];
+                if !about_the_way
+                    .iter()
+                    .any(|name| param.name.eq_ignore_ascii_case(name))
+                {
+                    rest.push(b';');
+                    rest.extend_from_slice(param.name);
+                    if let Some(value) = param.value {
+                        rest.push(b'=');
+                        rest.extend_from_slice(value);
+                    }
+                }
+            }
+        }
+        Ok(Uri::Tel(_)) => rest.extend_from_slice(b";user=phone"),
+        _ => {}
+    }
+    let _ = write!(out, "@{host}");
+    out.extend_from_slice(&rest);
+}

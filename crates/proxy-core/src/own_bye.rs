@@ -1,0 +1,266 @@
+//! Calls that the proxy ends or takes up again by itself.
+//!
+//! A BYE of our own is built from the dialog state of both legs; RFC 3261 has proxies send none, so this is a
+//! documented deviation. After a restart, the journal's answered calls are taken up with their limits.
+
+use crate::{
+    calls::{AttemptState, Call, Dialog, DialogState, Leg, signed},
+    context::NOBODY,
+    cookie::Side,
+    core::ProxyCore,
+    output::{Now, Output},
+    stats::Stat,
+    timers::CoreTimer,
+};
+use accounting::{AnsweredCall, Cause, EndedBy};
+use routing::TrunkId;
+use sip_parser::{Method, NameAddr, RequestParts, Uri, write_request};
+use smallvec::SmallVec;
+use std::collections::VecDeque;
+use transaction_layer::{Flow, Transport};
+use uuid::Uuid;
+
+impl ProxyCore {
+    /// A call has lasted as long as calls may: BYE to both sides.
+    pub(crate) fn on_max_call(&mut self, now: Now, id: Uuid, out: &mut Output) {
+        if let Some(call) = self.calls.at_mut(id) {
+            call.max_timer = None;
+        }
+        self.end_call(now, id, Cause::MaxDuration, out);
+    }
+
+    /// Ends a call from here: a BYE to both sides of every dialog, and the record closed.
+    pub(crate) fn end_call(&mut self, now: Now, id: Uuid, cause: Cause, out: &mut Output) {
+        let Some(call) = self.calls.at_mut(id) else {
+            return;
+        };
+        call.cdr.cause = cause;
+        call.ended_by(EndedBy::Proxy);
+        let up: SmallVec<[u8; 4]> = (0_u8..)
+            .zip(&call.dialogs)
+            .filter(|(_, dialog)| dialog.state == DialogState::Up)
+            .map(|(at, _)| at)
+            .collect();
+        for dialog in up {
+            self.send_own_bye(now, id, dialog, Side::Caller, out);
+            self.send_own_bye(now, id, dialog, Side::Callee, out);
+            if let Some(call) = self.calls.at_mut(id)
+                && let Some(attempt) = call
+                    .dialogs
+                    .get(usize::from(dialog))
+                    .map(|dialog| dialog.attempt)
+                && let Some(attempt) = call.attempt_mut(attempt)
+            {
+                attempt.record.cause = cause;
+            }
+            self.end_dialog(now, id, dialog, EndedBy::Proxy, signed(now.mono_us), out);
+        }
+    }
+
+    /// A BYE toward one side, in the name of the other (RFC 3261 §12.2.1.1).
+    fn send_own_bye(&mut self, now: Now, id: Uuid, dialog: u8, to: Side, out: &mut Output) {
+        let branch = self.branches.next();
+        let Some(call) = self.calls.at_mut(id) else {
+            return;
+        };
+        let (Some(leg), Some(other)) = (
+            call.leg(dialog, to).cloned(),
+            call.leg(dialog, to.other()).cloned(),
+        ) else {
+            return;
+        };
+        // Above every CSeq that the other side has used toward this one, and above our own.
+        let cseq = other
+            .cseq
+            .unwrap_or(0)
+            .max(leg.local_cseq)
+            .saturating_add(1);
+        if let Some(leg) = call.leg_mut(dialog, to) {
+            leg.local_cseq = cseq;
+        }
+        let (uri_of_leg, uri_of_other) = match to {
+            Side::Caller => (call.from_uri.clone(), call.to_uri.clone()),
+            Side::Callee => (call.to_uri.clone(), call.from_uri.clone()),
+        };
+        let call_id = call.call_id.clone();
+        let Some(flow) = self.known_flow(now, &leg) else {
+            return;
+        };
+        let advertise = self
+            .config
+            .listeners
+            .get(usize::from(flow.listener))
+            .map_or("", |listener| listener.advertise.as_str());
+        let via = [
+            format!("SIP/2.0/{} {advertise};branch=", flow.transport.as_str()).as_bytes(),
+            &branch,
+        ]
+        .concat();
+        let routes: SmallVec<[&[u8]; 4]> = leg.routes.iter().map(Vec::as_slice).collect();
+        let parts = RequestParts {
+            method: b"BYE",
+            uri: &leg.target,
+            via: &via,
+            from: &tagged(&uri_of_other, &other.tag),
+            to: &tagged(&uri_of_leg, &leg.tag),
+            call_id: &call_id,
+            cseq,
+            routes: &routes,
+            max_forwards: 70,
+            headers: &[],
+        };
+        let mut bytes = self.buffer();
+        write_request(&parts, &mut bytes);
+        self.stats.count(Stat::OwnByes);
+        // A full table of transactions loses the BYE, not the record.
+        let _ = self.transactions.start_client(
+            now.mono_us,
+            Method::Bye,
+            &branch,
+            &bytes,
+            &flow,
+            NOBODY,
+            &mut out.outbox,
+        );
+        self.recycle(bytes);
+    }
+
+    /// Where a leg is, without asking anybody: its route or target, else where it was last heard.
+    fn known_flow(&self, now: Now, leg: &Leg) -> Option<Flow> {
+        let route = leg
+            .routes
+            .first()
+            .and_then(|route| NameAddr::parse(route).ok());
+        let uri = route.map_or(leg.target.as_slice(), |route| route.uri);
+        let address = match Uri::parse(uri) {
+            Ok(Uri::Sip(uri)) => match self.next_hop(now, &uri.host, uri.port, Transport::Udp) {
+                crate::forward::NextHop::Address(address) => address,
+                _ => leg.flow.remote,
+            },
+            _ => leg.flow.remote,
+        };
+        self.flow_to(address, leg.flow.listener)
+    }
+
+    /// Takes up a call that was answered before this process began. Before any traffic.
+    pub fn restore_call(&mut self, now: Now, restored: &AnsweredCall) {
+        let id = restored.cdr.cdr_id;
+        let elapsed = |wall_us: i64| signed(now.mono_us) - (now.wall_us - wall_us).max(0);
+        if self.calls.at(id).is_none() {
+            self.insert_restored(restored, elapsed(restored.cdr.setup_us));
+            let remaining_us = u64::try_from(restored.max_end_us - now.wall_us).unwrap_or(0);
+            let timer = self.wheel.insert(
+                now.mono_us,
+                now.mono_us + remaining_us,
+                CoreTimer::MaxCall(id),
+            );
+            if let Some(call) = self.calls.at_mut(id) {
+                call.max_timer = Some(timer);
+            }
+            self.stats.count(Stat::CallsRestored);
+        }
+        let callee = self.restored_leg(&restored.callee);
+        let vendor_slot = self
+            .snapshot
+            .vendor_by_trunk(TrunkId(restored.vendor_trunk))
+            .map(|index| self.snapshot.vendor(index).slot);
+        let counters = std::sync::Arc::clone(&self.config.counters);
+        let Some(call) = self.calls.at_mut(id) else {
+            return;
+        };
+        let setup_us = call.setup_us;
+        let setup_wall = call.cdr.setup_us;
+        if let Some(attempt) = call.attempt_mut(restored.attempt) {
+            attempt.vendor_trunk = restored.vendor_trunk;
+            attempt.closed = false;
+            attempt.answered_us = attempt
+                .record
+                .answer_us
+                .map(|wall| setup_us + (wall - setup_wall));
+            if attempt.channel.is_none()
+                && let Some(slot) = vendor_slot
+            {
+                counters.force_channels(slot, 1);
+                attempt.channel = Some(slot);
+            }
+        }
+        call.dialogs.push(Dialog {
+            state: DialogState::Up,
+            attempt: restored.attempt,
+            callee,
+        });
+    }
+
+    fn insert_restored(&mut self, restored: &AnsweredCall, setup_us: i64) {
+        let trunk = TrunkId(restored.customer_trunk);
+        let slot = self
+            .snapshot
+            .customer_by_trunk(trunk)
+            .map(|index| self.snapshot.customer(index).slot);
+        if let Some(slot) = slot {
+            self.config.counters.force_channels(slot, 1);
+        }
+        let attempts = restored.cdr.attempts.iter().map(|record| AttemptState {
+            record: record.clone(),
+            vendor_trunk: 0,
+            channel: None,
+            currency: restored.cdr.vendor_currency.clone(),
+            answered_us: None,
+            closed: true,
+        });
+        let attempts = attempts.collect();
+        let mut cdr = restored.cdr.clone();
+        cdr.attempts.clear();
+        self.calls.insert(Box::new(Call {
+            call_id: cdr.call_id.clone().into_bytes(),
+            caller: self.restored_leg(&restored.caller),
+            from_uri: restored.call_from_uri.clone().into_bytes(),
+            to_uri: restored.call_to_uri.clone().into_bytes(),
+            customer_trunk: restored.customer_trunk,
+            channel: slot,
+            setup_us,
+            context: None,
+            dialogs: SmallVec::new(),
+            attempts,
+            gate: None,
+            held: VecDeque::new(),
+            max_timer: None,
+            cdr,
+        }));
+    }
+
+    fn restored_leg(&self, leg: &accounting::Leg) -> Leg {
+        let transport = match leg.flow_transport {
+            1 => Transport::Tcp,
+            2 => Transport::Tls,
+            _ => Transport::Udp,
+        };
+        let local = self
+            .config
+            .listeners
+            .get(usize::from(leg.flow_listener))
+            .map(|listener| listener.address);
+        Leg {
+            tag: leg.tag.clone().into_bytes(),
+            target: leg.remote_target.clone().into_bytes(),
+            routes: leg
+                .route_set
+                .iter()
+                .map(|route| route.clone().into_bytes())
+                .collect(),
+            cseq: (leg.cseq > 0).then_some(leg.cseq),
+            local_cseq: leg.local_cseq,
+            flow: Flow {
+                transport,
+                listener: leg.flow_listener,
+                local: local.unwrap_or(leg.flow_remote),
+                remote: leg.flow_remote,
+                connection: 0,
+            },
+        }
+    }
+}
+
+fn tagged(address: &[u8], tag: &[u8]) -> Vec<u8> {
+    [address, b";tag=", tag].concat()
+}

@@ -1,0 +1,312 @@
+//! Responses made here (RFC 3261 §8.2.6), and who we are in the messages of others.
+//!
+//! What is refused before a call exists is answered without state: the To-tag is a keyed digest of the request, so
+//! a retransmission gets the same answer and its ACK needs no memory (RFC 3261 §8.2.7).
+
+use crate::{
+    config::CoreConfig,
+    context::ContextRef,
+    core::ProxyCore,
+    output::{Now, Output},
+    stats::Stat,
+    timers::CoreTimer,
+};
+use accounting::Cause;
+use data_encoding::BASE32HEX_NOPAD;
+use sip_parser::{
+    Host, Message, Method, ParseError, ResponseParts, Uri, parse_datagram, reason_phrase, salvage,
+    write_response,
+};
+use siphasher::sip::SipHasher24;
+use std::{hash::Hasher as _, mem, net::IpAddr};
+use transaction_layer::{Flow, reply_flow};
+
+/// A refusal: what upstream hears, and why.
+pub(crate) struct Reject {
+    pub(crate) status: u16,
+    pub(crate) cause: Cause,
+    /// Instead of the usual phrase.
+    pub(crate) reason: Option<&'static str>,
+    /// One more header.
+    pub(crate) header: Option<(&'static [u8], Vec<u8>)>,
+}
+
+impl Reject {
+    pub(crate) fn new(status: u16, cause: Cause) -> Self {
+        Self {
+            status,
+            cause,
+            reason: None,
+            header: None,
+        }
+    }
+}
+
+/// One name of this proxy: what `advertise` or the bound address says.
+struct OwnName {
+    host: Vec<u8>,
+    ip: Option<IpAddr>,
+    port: u16,
+}
+
+/// Who we are: the names that a Route or request URI may use for us, and the key of our stateless tags.
+pub(crate) struct Own {
+    names: Vec<OwnName>,
+    tag_key: SipHasher24,
+    allow: Vec<u8>,
+    pub(crate) node: u16,
+}
+
+/// Methods that this proxy forwards, for Allow.
+const METHODS: [&[u8]; 13] = [
+    b"INVITE",
+    b"ACK",
+    b"CANCEL",
+    b"BYE",
+    b"OPTIONS",
+    b"PRACK",
+    b"UPDATE",
+    b"INFO",
+    b"REFER",
+    b"NOTIFY",
+    b"MESSAGE",
+    b"SUBSCRIBE",
+    b"PUBLISH",
+];
+
+impl Own {
+    pub(crate) fn new(config: &CoreConfig) -> Self {
+        let mut names = Vec::new();
+        for listener in &config.listeners {
+            let default_port = listener.transport.default_port();
+            names.push(OwnName {
+                host: Vec::new(),
+                ip: Some(listener.address.ip()),
+                port: listener.address.port(),
+            });
+            let (host, port) = split_host_port(listener.advertise.as_bytes(), default_port);
+            let ip = std::str::from_utf8(host.trim_ascii())
+                .ok()
+                .and_then(|text| {
+                    text.trim_start_matches('[')
+                        .trim_end_matches(']')
+                        .parse()
+                        .ok()
+                });
+            names.push(OwnName {
+                host: host.to_vec(),
+                ip,
+                port,
+            });
+        }
+        let refused = &config.policy.refuse_methods;
+        let allow: Vec<&[u8]> = METHODS
+            .into_iter()
+            .filter(|method| !refused.iter().any(|refused| refused == method))
+            .collect();
+        let mut node = SipHasher24::new_with_keys(0, 0);
+        node.write(config.node.as_bytes());
+        Self {
+            names,
+            tag_key: SipHasher24::new_with_keys(config.hash_seed, u64::from(config.boot)),
+            allow: allow.join(&b", "[..]),
+            node: u16::from_be_bytes([
+                node.finish().to_be_bytes()[0],
+                node.finish().to_be_bytes()[1],
+            ]),
+        }
+    }
+
+    /// Whether `host` and `port` name one of our listeners.
+    pub(crate) fn is(&self, host: &Host<'_>, port: Option<u16>) -> bool {
+        let port = port.unwrap_or(5060);
+        self.names.iter().any(|name| {
+            name.port == port
+                && match host {
+                    Host::V4(ip) => name.ip == Some(IpAddr::V4(*ip)),
+                    Host::V6(ip) => name.ip == Some(IpAddr::V6(*ip)),
+                    Host::Name(host) => name.host.eq_ignore_ascii_case(host),
+                }
+        })
+    }
+
+    /// Whether a SIP URI names us.
+    pub(crate) fn is_uri(&self, uri: &[u8]) -> bool {
+        matches!(Uri::parse(uri), Ok(Uri::Sip(sip)) if self.is(&sip.host, sip.port))
+    }
+}
+
+/// Splits `host[:port]`, where the host may be a bracketed IPv6 address.
+pub(crate) fn split_host_port(text: &[u8], default_port: u16) -> (&[u8], u16) {
+    let after_bracket = text.iter().rposition(|b| *b == b']').map_or(0, |at| at + 1);
+    match text[after_bracket..].iter().position(|b| *b == b':') {
+        Some(colon) => {
+            let port = std::str::from_utf8(&text[after_bracket + colon + 1..])
+                .ok()
+                .and_then(|port| port.parse().ok());
+            (&text[..after_bracket + colon], port.unwrap_or(default_port))
+        }
+        None => (text, default_port),
+    }
+}
+
+impl ProxyCore {
+    /// The To-tag of a response without state.
+    pub(crate) fn stateless_tag(&self, request: &Message<'_>) -> [u8; 13] {
+        let mut hasher = self.own.tag_key;
+        for part in [request.call_id(), request.from_tag().unwrap_or_default()] {
+            hasher.write(&(part.len() as u64).to_be_bytes());
+            hasher.write(part);
+        }
+        hasher.write_u32(request.cseq().number);
+        let mut tag = [0; 13];
+        BASE32HEX_NOPAD.encode_mut(&hasher.finish().to_be_bytes(), &mut tag);
+        tag
+    }
+
+    /// Answers without a transaction.
+    pub(crate) fn reply_statelessly(
+        &mut self,
+        request: &Message<'_>,
+        flow: &Flow,
+        reject: &Reject,
+        out: &mut Output,
+    ) {
+        let tag = self.stateless_tag(request);
+        let headers = reject
+            .header
+            .as_ref()
+            .map(|(name, value)| (*name, value.as_slice()));
+        let parts = ResponseParts {
+            status: reject.status,
+            reason: reject
+                .reason
+                .unwrap_or_else(|| reason_phrase(reject.status))
+                .as_bytes(),
+            to_tag: Some(&tag),
+            received_from: Some(flow.remote),
+            headers: headers.as_slice(),
+            copy_record_route: false,
+        };
+        out.outbox.push_with(&reply_flow(request, flow), |bytes| {
+            write_response(request, &parts, bytes)
+        });
+    }
+
+    /// Refuses a new request: answered, counted, and for an INVITE added up by source and minute.
+    pub(crate) fn refuse(
+        &mut self,
+        now: Now,
+        request: &Message<'_>,
+        flow: &Flow,
+        reject: &Reject,
+        customer: Option<&str>,
+        out: &mut Output,
+    ) {
+        self.stats.refuse(reject.cause);
+        if request.method() == Method::Invite && request.to_tag().is_none() {
+            self.count_refused(now, flow, reject.cause, customer);
+        }
+        self.reply_statelessly(request, flow, reject, out);
+    }
+
+    fn count_refused(&mut self, now: Now, flow: &Flow, cause: Cause, customer: Option<&str>) {
+        self.refused.start_minute(now.wall_us);
+        if !self.refused.count(flow.remote.ip(), cause, customer) {
+            self.stats.count(Stat::RefusedOverflow);
+        }
+        if !self.refused_timer {
+            self.refused_timer = true;
+            self.wheel
+                .insert(now.mono_us, now.mono_us + 1_000_000, CoreTimer::Refused);
+        }
+    }
+
+    pub(crate) fn on_refused_minute(&mut self, now: Now, out: &mut Output) {
+        if self.refused.is_due(now.wall_us) {
+            self.refused.flush(&self.config.node, &mut out.records);
+        }
+        self.refused_timer = !self.refused.is_empty();
+        if self.refused_timer {
+            self.wheel
+                .insert(now.mono_us, now.mono_us + 1_000_000, CoreTimer::Refused);
+        }
+    }
+
+    /// A datagram that does not parse: 400 where an answer can be formed (RFC 3261 §16.3), else dropped.
+    pub(crate) fn on_malformed(
+        &mut self,
+        bytes: &[u8],
+        error: ParseError,
+        flow: &Flow,
+        out: &mut Output,
+    ) {
+        self.stats.parse_error(error.kind.as_str());
+        let mut table = mem::take(&mut self.inner_table);
+        match salvage(bytes, &mut table) {
+            Some(request) => {
+                self.stats.count(Stat::ParseAnswered);
+                self.stats.refuse(Cause::BadRequest);
+                let mut reject = Reject::new(error.kind.status(), Cause::BadRequest);
+                reject.reason = Some(error.kind.reason());
+                self.reply_statelessly(&request, flow, &reject, out);
+            }
+            None => self.stats.count(Stat::ParseDropped),
+        }
+        self.inner_table = table;
+    }
+
+    /// 405 with the methods that are taken (RFC 3261 §8.2.1).
+    pub(crate) fn method_refused(&self) -> Reject {
+        let mut reject = Reject::new(405, Cause::MethodRefused);
+        reject.header = Some((b"Allow", self.own.allow.clone()));
+        reject
+    }
+
+    /// Answers an OPTIONS to the proxy itself (RFC 3261 §11.2): 200, or 503 while draining.
+    pub(crate) fn answer_options(&mut self, request: &Message<'_>, flow: &Flow, out: &mut Output) {
+        let mut reply = Reject::new(if self.draining { 503 } else { 200 }, Cause::Draining);
+        reply.header = Some((b"Allow", self.own.allow.clone()));
+        self.reply_statelessly(request, flow, &reply, out);
+    }
+
+    /// A response of our own through the server transaction of a context.
+    pub(crate) fn respond_here(
+        &mut self,
+        now: Now,
+        name: ContextRef,
+        status: u16,
+        out: &mut Output,
+    ) {
+        let Some(context) = self.contexts.at_mut(name) else {
+            return;
+        };
+        let (server, flow) = (context.server, context.flow);
+        let request = mem::take(&mut context.request);
+        let mut table = mem::take(&mut self.inner_table);
+        let mut bytes = self.buffer();
+        if let Ok(message) = parse_datagram(&request, &mut table) {
+            let tag = self.stateless_tag(&message);
+            let parts = ResponseParts {
+                status,
+                reason: reason_phrase(status).as_bytes(),
+                to_tag: Some(&tag),
+                received_from: Some(flow.remote),
+                headers: &[],
+                copy_record_route: false,
+            };
+            write_response(&message, &parts, &mut bytes);
+            if !self
+                .transactions
+                .respond(now.mono_us, server, status, &bytes, &mut out.outbox)
+            {
+                self.stats.count(Stat::ResponsesTooLate);
+            }
+        }
+        self.inner_table = table;
+        self.recycle(bytes);
+        if let Some(context) = self.contexts.at_mut(name) {
+            context.request = request;
+        }
+    }
+}
