@@ -1,2 +1,125 @@
-//! Development tasks.
-fn main() {}
+//! Development tasks: `cargo xtask test` and `cargo xtask ci`.
+//! Needs Rust and, for the end-to-end tests, Debian's package manager; nothing else.
+//! Leaves out releases and deployment.
+#![expect(clippy::print_stderr, reason = "a command-line tool for developers")]
+
+mod leftovers;
+mod packages;
+mod steps;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use steps::{Step, Steps};
+
+/// Seeds of the simulation that every run of `ci` goes through.
+const SIMULATION_SEEDS: &str = "300";
+
+const USAGE: &str = "cargo xtask <task>\n\n  test [FILTER…]   every test of the workspace, the end-to-end ones included\n  \
+                     ci               format, lints, documentation, tests, simulation: what must pass before a merge";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    // Cargo runs this with the manifest directory known; tasks run from the top of the workspace.
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."));
+    if let Err(error) = std::env::set_current_dir(top) {
+        eprintln!("{}: {error}", top.display());
+        return ExitCode::FAILURE;
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test", filter @ ..] => test(filter),
+        ["ci"] => ci(),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test(filter: &[&str]) -> Result<(), String> {
+    let mut steps = Steps::new();
+    steps.run("packages", packages::ensure)?;
+    run_tests(&mut steps, filter)?;
+    steps.close()
+}
+
+fn ci() -> Result<(), String> {
+    let mut steps = Steps::new();
+    steps.run("packages", packages::ensure)?;
+    steps.command(&Step::new("format", "cargo").args(["fmt", "--all", "--check"]))?;
+    let lints = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    steps.command(&Step::new("lints", "cargo").args(lints))?;
+    let doc = ["doc", "--workspace", "--no-deps", "--locked"];
+    steps.command(
+        &Step::new("documentation", "cargo")
+            .args(doc)
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+    run_tests(&mut steps, &[])?;
+    let seeds = [
+        "run",
+        "--quiet",
+        "--locked",
+        "-p",
+        "sim",
+        "--",
+        "--seeds",
+        SIMULATION_SEEDS,
+    ];
+    steps.command(&Step::new("simulation", "cargo").args(seeds))?;
+    steps.close()
+}
+
+/// All tests of the workspace, built once; what they leave behind is removed.
+fn run_tests(steps: &mut Steps, filter: &[&str]) -> Result<(), String> {
+    let scratch = leftovers::Scratch::new()?;
+    let nextest = steps::succeeds("cargo", &["nextest", "--version"]);
+    let runner: &[&str] = if nextest {
+        &["nextest", "run"]
+    } else {
+        &["test"]
+    };
+    let tests = Step::new("tests", "cargo")
+        .args(runner.iter().copied())
+        .args(["--workspace", "--locked"])
+        .args(filter.iter().copied())
+        .env("TMPDIR", scratch.path())
+        .env(leftovers::MARK, scratch.path());
+    let outcome = steps.command(&tests);
+    // The examples in the documentation are tests too; nextest leaves them out.
+    let outcome = outcome.and_then(|()| {
+        if nextest && filter.is_empty() {
+            steps.command(&Step::new("examples", "cargo").args([
+                "test",
+                "--workspace",
+                "--doc",
+                "--locked",
+                "--quiet",
+            ]))
+        } else {
+            Ok(())
+        }
+    });
+    let ended = scratch.clear();
+    if ended > 0 {
+        return outcome.and(Err(format!(
+            "{ended} process(es) were left running by the tests and have been ended"
+        )));
+    }
+    outcome
+}

@@ -1,0 +1,50 @@
+# Recipes for people; everything here is a plain command that can be typed too.
+
+# Lists the recipes
+default:
+    @just --list
+
+# Builds the proxy as it is shipped
+build:
+    cargo build --release
+
+# Every test, the end-to-end ones included
+test *FILTER:
+    cargo xtask test {{FILTER}}
+
+# What must pass before a merge
+ci:
+    cargo xtask ci
+
+# Places calls through a real proxy and shows the rated records
+demo:
+    cargo run --release -- demo
+
+# Runs seeds of the simulation
+sim SEEDS="300":
+    cargo run --release -p sim -- --seeds {{SEEDS}}
+
+# One seed of the simulation with all that happened
+sim-seed SEED:
+    cargo run -p sim -- --seed {{SEED}} --trace
+
+# CPU per call of the forwarder and of Tandem with one worker, interleaved, in one run
+figure *OPTIONS:
+    cargo build --release -p tandem -p loadtests
+    "${CARGO_TARGET_DIR:-target}/release/figure" {{OPTIONS}}
+
+# The load generator; for example: just loadgen --target 127.0.0.1:5060 --callee 127.0.0.1:5070=answer --rate 100
+loadgen *OPTIONS:
+    cargo run --release -p loadtests --bin loadgen -- {{OPTIONS}}
+
+# Formats everything
+fmt:
+    cargo fmt --all
+
+# Lints as CI has them
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The container image
+image TAG="tandem":
+    docker build -f deploy/Containerfile -t {{TAG}} .
