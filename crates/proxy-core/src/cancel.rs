@@ -174,7 +174,7 @@ impl ProxyCore {
         if let Some(client) = branch.client.take() {
             self.transactions.abandon_client(now.mono_us, client);
         }
-        self.on_branch_failed(now, name, 487, Cause::Cancelled, None, out);
+        self.on_silence(now, name, 487, Cause::Cancelled, out);
     }
 
     /// A response to a branch on which CANCEL waits for one.

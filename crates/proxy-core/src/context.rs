@@ -100,10 +100,6 @@ pub(crate) enum Stage {
 
 /// The routing data of one version, shared with the other lanes. The `Rc` spares each request a write to the
 /// reference count that all lanes would share.
-#[expect(
-    clippy::redundant_allocation,
-    reason = "the outer count is this lane's own cache line"
-)]
 pub(crate) type SharedSnapshot = Rc<Arc<Snapshot>>;
 
 /// The search through the target set.

@@ -255,6 +255,8 @@ impl ProxyCore {
             call.cdr.status = response.status();
             call.cdr.cause = Cause::Answered;
             call.cdr.ended_by = None;
+            // A CANCEL that lost left its Reason; the call goes on.
+            (call.cdr.reason, call.cdr.q850_cause) = (None, None);
             call.cdr.to_tag = response.to_tag().map(crate::cdr::text);
             let pdd = u64::try_from(at - call.setup_us).ok();
             call.cdr.pdd_us = call.cdr.pdd_us.or(pdd);
@@ -629,7 +631,7 @@ impl ProxyCore {
         self.release_context(name.context);
     }
 
-    fn on_silence(
+    pub(crate) fn on_silence(
         &mut self,
         now: Now,
         name: BranchRef,
