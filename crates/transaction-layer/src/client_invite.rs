@@ -2,17 +2,18 @@
 //! RFC 3261 §17.1.1 with figure 5 of RFC 6026 (Accepted, Timer M).
 //! Leaves out CANCEL (§9.1, a transaction of its own), Timer C and the ACK for a 2xx, which are the TU's.
 //!
-//! | state      | 1xx            | 2xx           | 300–699            | Timer A          | Timer B    | Timer D/M  | unreachable | abandon    |
-//! |------------|----------------|---------------|--------------------|------------------|------------|------------|-------------|------------|
-//! | Calling    | Proceeding, TU | Accepted, TU  | Completed, TU, ACK | INVITE, A·2      | end, TU    | –          | end, TU     | end        |
-//! | Proceeding | TU             | Accepted, TU  | Completed, TU, ACK | –                | –          | –          | –           | end        |
-//! | Completed  | –              | –             | ACK again          | –                | –          | D: end, TU | –           | –          |
-//! | Accepted   | –              | TU            | –                  | –                | –          | M: end, TU | –           | –          |
-//! | Terminated | –              | –             | –                  | –                | –          | –          | –           | –          |
+//! | state      | 1xx            | 2xx          | 300–699            | Timer A     | Timer B | Timer D/M  | unreachable | hush   | abandon |
+//! |------------|----------------|--------------|--------------------|-------------|---------|------------|-------------|--------|---------|
+//! | Calling    | Proceeding, TU | Accepted, TU | Completed, TU, ACK | INVITE, A·2 | end, TU | –          | end, TU     | A ends | end     |
+//! | Proceeding | TU             | Accepted, TU | Completed, TU, ACK | –           | –       | –          | –           | –      | end     |
+//! | Completed  | –              | –            | ACK again          | –           | –       | D: end, TU | –           | –      | –       |
+//! | Accepted   | –              | TU           | –                  | –           | –       | M: end, TU | –           | –      | –       |
+//! | Terminated | –              | –            | –                  | –           | –       | –          | –           | –      | –       |
 //!
 //! Start sends the INVITE and enters Calling with Timers A (UDP only) and B. Proceeding has no timer: the TU
 //! ends it. "Unreachable" is news by ICMP, which can be late or forged, so it ends only what has heard nothing;
-//! figure 5 ends Completed as well, to the same effect for the TU, which has had its final response.
+//! figure 5 ends Completed as well, to the same effect for the TU, which has had its final response. "Hush" is the
+//! TU's wish that nothing be repeated while it still listens until Timer B.
 
 use crate::step::{Bytes, Change, Durations, Step, Tell};
 use crate::timer::Timer;
@@ -146,6 +147,22 @@ impl ClientInvite {
     pub(crate) fn on_unreachable(self) -> (Self, Step) {
         match self {
             Self::Calling { .. } => (Self::Terminated, Step::terminate(Tell::Unreachable)),
+            Self::Proceeding | Self::Completed | Self::Accepted | Self::Terminated => {
+                (self, Step::NONE)
+            }
+        }
+    }
+
+    /// The TU wants the INVITE sent no more.
+    pub(crate) fn on_hush(self) -> (Self, Step) {
+        match self {
+            Self::Calling { .. } => {
+                let step = Step {
+                    again: Change::Stop,
+                    ..Step::NONE
+                };
+                (self, step)
+            }
             Self::Proceeding | Self::Completed | Self::Accepted | Self::Terminated => {
                 (self, Step::NONE)
             }

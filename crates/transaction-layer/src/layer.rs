@@ -67,6 +67,9 @@ enum Due {
     Client(SlotId, Timer),
 }
 
+/// Room for this many timers of one tick is made at the start.
+const DUE_WARM: usize = 256;
+
 /// A key's hash and the transaction that has the key.
 type Indexed = (u64, SlotId);
 
@@ -118,7 +121,7 @@ impl Transactions {
             live: LiveTransactions::default(),
             key: Vec::new(),
             headers: HeaderTable::new(Limits::default()),
-            due: Vec::new(),
+            due: Vec::with_capacity(DUE_WARM),
         }
     }
 
@@ -151,6 +154,8 @@ impl Transactions {
         let mut due = std::mem::take(&mut self.due);
         self.wheel
             .expire_each(now_us, |deadline_us, timer| due.push((deadline_us, timer)));
+        // The wheel orders by ticks only; messages due in one tick leave in the order of their deadlines.
+        due.sort_unstable_by_key(|(deadline_us, _)| *deadline_us);
         for (deadline_us, timer) in due.drain(..) {
             // The next interval counts from the deadline, so that ticks do not add up; a late caller
             // shifts the schedule, so that nothing is sent in bursts.

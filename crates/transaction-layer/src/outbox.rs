@@ -63,6 +63,12 @@ impl Outbox {
             .map(|(flow, range)| (flow, self.arena.get(range.clone()).unwrap_or_default()))
     }
 
+    /// What fits without more memory, messages and bytes together.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.arena.capacity() + self.entries.capacity()
+    }
+
     /// The last message pushed, if any.
     pub(crate) fn last(&self) -> Option<&[u8]> {
         let (_, range) = self.entries.last()?;

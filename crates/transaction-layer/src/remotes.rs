@@ -49,4 +49,10 @@ impl Remotes {
     pub(crate) fn len(&self) -> usize {
         self.heads.len()
     }
+
+    /// What the table takes, bytes.
+    #[cfg(test)]
+    pub(crate) fn allocation_size(&self) -> usize {
+        self.heads.allocation_size()
+    }
 }

@@ -105,6 +105,12 @@ impl<T> Slots<T> {
             .as_mut()
     }
 
+    /// How many slots were taken from the allocator so far.
+    #[cfg(test)]
+    pub(crate) fn made(&self) -> usize {
+        self.made as usize
+    }
+
     /// All items.
     #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
@@ -167,10 +173,10 @@ mod tests {
             assert!(slots.remove(*id).is_some());
         }
         assert_eq!(slots.len(), 0);
-        let made = slots.made;
+        let made = slots.made();
         for n in 0..CHUNK_LEN * 3 + 1 {
             slots.insert(n).unwrap();
         }
-        assert_eq!(slots.made, made, "freed slots are used again");
+        assert_eq!(slots.made(), made, "freed slots are used again");
     }
 }

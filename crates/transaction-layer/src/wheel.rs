@@ -228,4 +228,9 @@ fn tick_at_or_after(deadline_us: u64) -> u64 {
 impl<T: Copy> TimerWheel<T> {
     /// What a timer takes, bytes.
     pub(crate) const TIMER_BYTES: usize = Slots::<Node<T>>::SLOT_BYTES;
+
+    /// How many timers ran at once at most.
+    pub(crate) fn made(&self) -> usize {
+        self.nodes.made()
+    }
 }

@@ -8,10 +8,11 @@ enum Event {
     Response(u16),
     Timer(Timer),
     Unreachable,
+    Hush,
     Abandon,
 }
 use ClientInvite::{Accepted, Calling, Completed, Proceeding, Terminated};
-use Event::{Abandon, Response, Unreachable};
+use Event::{Abandon, Hush, Response, Unreachable};
 
 const FRESH: ClientInvite = Calling {
     interval_us: 500_000,
@@ -25,7 +26,7 @@ const THRICE: ClientInvite = Calling {
 
 const STATES: [ClientInvite; 6] = [FRESH, REPEATED, Proceeding, Completed, Accepted, Terminated];
 
-const EVENTS: [Event; 14] = [
+const EVENTS: [Event; 15] = [
     Response(100),
     Response(199),
     Response(200),
@@ -39,6 +40,7 @@ const EVENTS: [Event; 14] = [
     Event::Timer(Timer::F),
     Event::Timer(Timer::K),
     Unreachable,
+    Hush,
     Abandon,
 ];
 
@@ -61,6 +63,7 @@ fn check(is_reliable: bool, timer_d: &str) {
     }
     for state in [FRESH, REPEATED] {
         cells.extend([
+            (state, Hush, state, "stop again"),
             (
                 state,
                 Event::Timer(Timer::B),
@@ -101,6 +104,7 @@ fn check(is_reliable: bool, timer_d: &str) {
         Response(status) => state.on_response(status, durations),
         Event::Timer(timer) => state.on_timer(timer),
         Unreachable => state.on_unreachable(),
+        Hush => state.on_hush(),
         Abandon => state.on_abandon(),
     });
 }

@@ -13,7 +13,7 @@ use crate::flow::Flow;
 use crate::key::{self, StoredKey, write_client_key};
 use crate::outbox::Outbox;
 use crate::slots::SlotId;
-use crate::step::{Bytes, Change, Durations, Step, Tell};
+use crate::step::{Bytes, Durations, Step, Tell};
 use crate::timer::Timer;
 
 use super::entry::Entry;
@@ -241,11 +241,8 @@ impl Transactions {
         let Some(client) = self.clients.item(id) else {
             return;
         };
-        if let Machine::Invite(machine @ ClientInvite::Calling { .. }) = client.machine {
-            let step = Step {
-                again: Change::Stop,
-                ..Step::NONE
-            };
+        if let Machine::Invite(machine) = client.machine {
+            let (machine, step) = machine.on_hush();
             self.carry_out_client(now_us, id, Machine::Invite(machine), step, &[]);
         }
     }

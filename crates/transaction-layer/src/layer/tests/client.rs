@@ -294,6 +294,37 @@ fn a_transaction_with_a_final_response_cannot_be_abandoned() {
 }
 
 #[test]
+fn an_invite_that_is_no_longer_repeated_still_hears_until_timer_b() {
+    let mut world = World::new(Transport::Udp);
+    let client = world.call(&invite(), BRANCH, 9);
+    world.run_until(4_000_000);
+    world.outbox.clear();
+    world.layer.stop_retransmitting(world.now_us, client);
+    assert_eq!(world.run_until(20_000_000), []);
+    assert_eq!(
+        world.response(&invite().response(200, "t")),
+        ResponseArrival::Deliver { client, user: 9 }
+    );
+
+    // The same tick: the earlier deadline still comes first.
+    world.now_us += 1;
+    let silent = world.call(&Request::new("INVITE", "z9hG4bKb"), "z9hG4bKb", 10);
+    world.outbox.clear();
+    world.layer.stop_retransmitting(world.now_us, silent);
+    assert_eq!(world.run_until(20_000_000 + tick_us(32_100_000)), []);
+    assert_eq!(
+        world.take_events(),
+        [
+            TransactionEvent::ClientTerminated { client, user: 9 },
+            TransactionEvent::ClientTimeout {
+                client: silent,
+                user: 10
+            },
+        ]
+    );
+}
+
+#[test]
 fn a_response_matches_by_branch_and_method_only() {
     let mut world = World::new(Transport::Udp);
     let client = world.call(&invite(), BRANCH, 9);
