@@ -204,8 +204,9 @@ impl Edits {
         };
         let bytes = &message.bytes()[..header.value_range.end];
         let comma = octet::skip_lws(bytes, range.end);
-        if bytes.get(comma) == Some(&b',') {
-            self.remove(range.start..octet::skip_lws(bytes, comma + 1));
+        let next = octet::skip_lws(bytes, comma + 1);
+        if bytes.get(comma) == Some(&b',') && next < bytes.len() {
+            self.remove(range.start..next);
         } else {
             self.remove(header.line.clone());
         }

@@ -10,7 +10,7 @@ pub(crate) mod tel;
 use thiserror::Error;
 
 use crate::header::param::Params;
-use crate::octet::{self, DIGIT, HOST, TOKEN, URI};
+use crate::octet::{self, DIGIT, HOST, NAME, TOKEN, URI, URI_PLAIN, VALUE};
 use host::Host;
 use tel::TelUri;
 
@@ -60,8 +60,11 @@ pub enum UriError {
     /// An octet that no URI may hold.
     #[error("octet not allowed in a URI")]
     Octet,
-    /// An empty user part, or one with a malformed escape.
-    #[error("malformed user part")]
+    /// A percent sign that starts no escape.
+    #[error("malformed escape")]
+    Escape,
+    /// An empty user part in front of an `@`.
+    #[error("empty user part")]
     User,
     /// The host is neither a name nor an address.
     #[error("malformed host")]
@@ -75,7 +78,7 @@ pub enum UriError {
     /// More than 64 parameters or headers.
     #[error("too many parameters")]
     ParamsTooMany,
-    /// A tel URI without digits or, when it is local, without `phone-context`.
+    /// A tel URI whose number has no digits, or other octets than those of a number.
     #[error("malformed telephone number")]
     Number,
 }
@@ -86,12 +89,21 @@ impl<'b> Uri<'b> {
     /// # Errors
     /// The first fault found; see [`UriError`].
     pub fn parse(uri: &'b [u8]) -> Result<Self, UriError> {
-        let (scheme, rest) = split_scheme(uri).ok_or(UriError::Scheme)?;
+        let (scheme, rest) = match uri {
+            [b's', b'i', b'p', b':', rest @ ..] => (&uri[..3], rest),
+            _ => split_scheme(uri).ok_or(UriError::Scheme)?,
+        };
         if rest.is_empty() {
             return Err(UriError::Scheme);
         }
-        if octet::run(rest, 0, URI) != rest.len() {
-            return Err(UriError::Octet);
+        let plain = octet::run(rest, 0, URI_PLAIN);
+        if plain != rest.len() {
+            if octet::run(rest, plain, URI) != rest.len() {
+                return Err(UriError::Octet);
+            }
+            if !escape::is_well_formed(&rest[plain..]) {
+                return Err(UriError::Escape);
+            }
         }
         if scheme.eq_ignore_ascii_case(b"sip") {
             SipUri::parse_rest(rest, false).map(Self::Sip)
@@ -116,7 +128,7 @@ impl<'b> SipUri<'b> {
                     None => (&rest[..at], None),
                     Some(colon) => (&rest[..colon], Some(&rest[colon + 1..at])),
                 };
-                if user.is_empty() || !escape::is_well_formed(&rest[..at]) {
+                if user.is_empty() {
                     return Err(UriError::User);
                 }
                 (Some(user), password, &rest[at + 1..])
@@ -186,27 +198,25 @@ fn split_headers(tail: &[u8]) -> Result<(Params<'_>, &[u8]), UriError> {
 
 /// Whether `;name=value;name …` is well formed and not too long.
 pub(crate) fn check_params(raw: &[u8]) -> Result<(), UriError> {
-    let Some(list) = raw.strip_prefix(b";") else {
-        return if raw.is_empty() {
-            Ok(())
-        } else {
-            Err(UriError::Params)
-        };
-    };
+    let mut at = 0;
     let mut count = 0;
-    for param in list.split(|octet| *octet == b';') {
+    while at < raw.len() {
+        let name = at + 1;
+        let name_end = octet::run(raw, name, NAME);
+        if raw[at] != b';' || name_end == name {
+            return Err(UriError::Params);
+        }
+        at = name_end;
+        if raw.get(at) == Some(&b'=') {
+            at = octet::run(raw, name_end + 1, VALUE);
+            if at == name_end + 1 {
+                return Err(UriError::Params);
+            }
+        }
         count += 1;
         if count > URI_PARAMS_MAX {
             return Err(UriError::ParamsTooMany);
         }
-        let name = octet::run(param, 0, octet::NAME);
-        let has_value = param.get(name) == Some(&b'=');
-        if name == 0 || !(has_value && param.len() > name + 1 || name == param.len()) {
-            return Err(UriError::Params);
-        }
-    }
-    if memchr::memchr(b',', raw).is_some() || !escape::is_well_formed(raw) {
-        return Err(UriError::Params);
     }
     Ok(())
 }

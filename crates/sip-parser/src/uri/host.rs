@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::octet::{self, DIGIT, HOST};
+use crate::octet::{self, HOST};
 
 /// A host as it stands in a message.
 #[derive(Clone, Copy, Debug)]
@@ -28,13 +28,11 @@ impl<'b> Host<'b> {
                 .ok()
                 .map(Self::V6),
             // RFC 3261 §25.1: the last label of a name starts with a letter, so digits and dots are an address.
-            [first, .., last] if octet::is(*first, DIGIT) && octet::is(*last, DIGIT) => {
-                if is_dotted(host) {
-                    ipv4(host).map(Self::V4)
-                } else {
-                    name(host)
-                }
-            }
+            [b'0'..=b'9', .., b'0'..=b'9'] => match ipv4(host) {
+                Some(address) => Some(Self::V4(address)),
+                None if is_dotted(host) => None,
+                None => name(host),
+            },
             _ => name(host),
         }
     }
@@ -78,22 +76,26 @@ fn is_dotted(host: &[u8]) -> bool {
 
 fn ipv4(host: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0u8; 4];
-    let mut at = 0;
-    for (index, slot) in octets.iter_mut().enumerate() {
-        let end = octet::run(host, at, DIGIT);
-        if end - at > 3 {
-            return None;
-        }
-        *slot = u8::try_from(octet::decimal(&host[at..end], 255)?).ok()?;
-        at = end;
-        if index < 3 {
-            if host.get(at) != Some(&b'.') {
+    let mut index = 0;
+    let (mut value, mut digits) = (0u16, 0);
+    for &octet in host {
+        if octet == b'.' {
+            if digits == 0 || index == 3 {
                 return None;
             }
-            at += 1;
+            octets[index] = u8::try_from(value).ok()?;
+            index += 1;
+            (value, digits) = (0, 0);
+        } else {
+            if digits == 3 {
+                return None;
+            }
+            value = value * 10 + u16::from(octet.checked_sub(b'0').filter(|digit| *digit < 10)?);
+            digits += 1;
         }
     }
-    (at == host.len()).then(|| Ipv4Addr::from(octets))
+    octets[3] = u8::try_from(value).ok()?;
+    (index == 3 && digits > 0).then(|| Ipv4Addr::from(octets))
 }
 
 #[cfg(test)]

@@ -28,13 +28,12 @@ impl<'b> TelUri<'b> {
                         .iter()
                         .all(|octet| octet.is_ascii_digit() || is_separator(*octet))
             }
-            // RFC 3966 §5.1.5: a local number means nothing without its context.
+            // RFC 3966 §5.1.5 wants `phone-context` here; networks that leave it out mean their own.
             None => {
                 number.iter().any(|octet| is_local_digit(*octet))
                     && number
                         .iter()
                         .all(|octet| is_local_digit(*octet) || is_separator(*octet))
-                    && params.get(b"phone-context").is_some()
             }
         };
         if !is_number {
