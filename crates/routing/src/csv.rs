@@ -5,7 +5,7 @@
 
 use std::io::{self, Read, Write};
 
-use csv::{ByteRecord, ReaderBuilder, Trim, WriterBuilder};
+use csv::{ByteRecord, ReaderBuilder, WriterBuilder};
 
 use crate::cells::{Place, cells_of, push_cells};
 use crate::fault::{self, FAULTS_MAX, Fault, hint, quoted};
@@ -59,8 +59,7 @@ fn read_rows(
     let mut rows = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .trim(Trim::All)
-        .from_reader(reader);
+        .from_reader(Seen::new(reader));
     let mut record = ByteRecord::new();
     let order = match rows.read_byte_record(&mut record) {
         Ok(true) => match read_header(
@@ -92,7 +91,11 @@ fn read_rows(
                 return fault::push(faults, at(line, "", error.to_string()));
             }
         }
-        let line = record.position().map_or(0, csv::Position::line);
+        // The position is that of the blank lines before the record, if there are any.
+        let (byte, line) = record
+            .position()
+            .map_or((0, 0), |position| (position.byte(), position.line()));
+        let line = line + rows.get_mut().line_ends_at(byte);
         if record.len() != order.len() {
             let message = format!(
                 "{} cells; allowed: {}, as the header line has",
@@ -142,6 +145,51 @@ fn read_rows(
     progress(rows.position().byte());
 }
 
+/// A reader that keeps what was read lately, so that blank lines can be counted.
+struct Seen<R> {
+    inner: R,
+    bytes: Vec<u8>,
+    /// Offset in the file of the first byte kept.
+    start: u64,
+}
+
+impl<R: Read> Seen<R> {
+    const fn new(inner: R) -> Self {
+        Self {
+            inner,
+            bytes: Vec::new(),
+            start: 0,
+        }
+    }
+
+    /// Number of line ends from this offset of the file up to the next byte that is none. Offsets must not go back.
+    fn line_ends_at(&mut self, offset: u64) -> u64 {
+        let skipped = usize::try_from(offset.saturating_sub(self.start))
+            .unwrap_or(usize::MAX)
+            .min(self.bytes.len());
+        let ends = self.bytes[skipped..]
+            .iter()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let count = ends.filter(|byte| **byte == b'\n').count() as u64;
+        if skipped > KEPT_BYTES {
+            self.bytes.drain(..skipped);
+            self.start += skipped as u64;
+        }
+        count
+    }
+}
+
+impl<R: Read> Read for Seen<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.bytes.extend_from_slice(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// Bytes that were parsed may pile up to this before they are let go.
+const KEPT_BYTES: usize = 65_536;
+
 /// The most columns of any table.
 const CELLS_MAX: usize = 16;
 const _: () = {
@@ -163,7 +211,7 @@ fn read_header(
     let before = faults.len();
     let mut order: Vec<usize> = Vec::with_capacity(columns.len());
     for name in header {
-        let name = String::from_utf8_lossy(name);
+        let name = String::from_utf8_lossy(name.trim_ascii());
         match columns.iter().position(|column| column.name == name) {
             Some(column) if order.contains(&column) => {
                 fault::push(

@@ -46,7 +46,9 @@ pub(crate) fn push(faults: &mut Vec<Fault>, fault: Fault) {
 /// `; did you mean "x"?` for the known name nearest to `word`, or nothing when none is near.
 pub(crate) fn hint<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     let lower = word.to_lowercase();
-    let allowed = (word.chars().count() / 3).max(1);
+    let length = word.chars().count();
+    // A third of the word may differ, but never all of it.
+    let allowed = (length / 3).max(1).min(length.saturating_sub(1));
     known
         .map(|name| {
             (

@@ -203,7 +203,12 @@ impl PrefixTable {
         let product = u128::from(key ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93;
         let mixed = fold(product);
         // The high word of hash × slots spreads over any number of slots, not just powers of two.
-        ((u128::from(mixed) * self.keys.len() as u128) >> 64) as usize
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the high word is below the number of slots"
+        )]
+        let slot = ((u128::from(mixed) * self.keys.len() as u128) >> 64) as usize;
+        slot
     }
 }
 

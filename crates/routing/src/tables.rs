@@ -38,7 +38,7 @@ pub struct CustomerRow {
     pub prepend: String,
     /// Whether calls are taken.
     pub enabled: bool,
-    /// Lookup before routing: `sql` or none. Overrides the plan's.
+    /// Lookup at admission, before the plan's: `sql` or none.
     pub lookup: Option<String>,
     /// The query of the lookup.
     pub lookup_query: Option<String>,
