@@ -143,7 +143,11 @@ impl Agent {
 
     /// Sends bytes outside any transaction (ACK of a 2xx, spoofed requests).
     pub fn send(&mut self, to: SocketAddr, bytes: Vec<u8>) {
-        self.outgoing.push(Datagram { from: self.address, to, bytes });
+        self.outgoing.push(Datagram {
+            from: self.address,
+            to,
+            bytes,
+        });
     }
 
     /// Puts a Via of our own, with a new branch, on top of a request.
@@ -184,7 +188,10 @@ impl Agent {
 
     /// The request a client transaction sent.
     pub fn client_request(&self, client: u64) -> Option<&SipText> {
-        self.clients.iter().find(|known| known.id == client).map(|known| &known.request)
+        self.clients
+            .iter()
+            .find(|known| known.id == client)
+            .map(|known| &known.request)
     }
 
     /// Forgets a client transaction (a caller that gives up 64·T1 after its CANCEL, §9.1).
@@ -194,7 +201,10 @@ impl Agent {
 
     /// The request of a server transaction.
     pub fn server_request(&self, server: u64) -> Option<&SipText> {
-        self.servers.iter().find(|known| known.id == server).map(|known| &known.request)
+        self.servers
+            .iter()
+            .find(|known| known.id == server)
+            .map(|known| &known.request)
     }
 
     /// True while the INVITE of that server transaction has no final response.
@@ -206,7 +216,9 @@ impl Agent {
     /// Sends a response in a server transaction; a final one only once.
     pub fn respond(&mut self, now_us: u64, server: u64, mut response: SipText) -> bool {
         self.mark(&mut response);
-        let Some(known) = self.servers.iter_mut().find(|known| known.id == server) else { return false };
+        let Some(known) = self.servers.iter_mut().find(|known| known.id == server) else {
+            return false;
+        };
         if known.state != ServerState::Proceeding {
             return false;
         }
@@ -238,7 +250,12 @@ impl Agent {
     }
 
     /// Takes a datagram in.
-    pub fn on_datagram(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) -> Option<AgentEvent> {
+    pub fn on_datagram(
+        &mut self,
+        now_us: u64,
+        from: SocketAddr,
+        bytes: &[u8],
+    ) -> Option<AgentEvent> {
         let message = SipText::parse(bytes)?;
         if message.is_request() {
             self.on_request(now_us, from, message)
@@ -247,7 +264,12 @@ impl Agent {
         }
     }
 
-    fn on_request(&mut self, now_us: u64, from: SocketAddr, mut request: SipText) -> Option<AgentEvent> {
+    fn on_request(
+        &mut self,
+        now_us: u64,
+        from: SocketAddr,
+        mut request: SipText,
+    ) -> Option<AgentEvent> {
         let via = request.top_via()?;
         let sent_by = via.split_whitespace().nth(1)?.split(';').next()?.to_owned();
         let key = format!("{}|{sent_by}", parameter(&via, "branch")?);
@@ -257,7 +279,10 @@ impl Agent {
             return self.on_ack(now_us, &key, request);
         }
         let method = request.method().to_owned();
-        let known = self.servers.iter_mut().find(|known| known.key == key && known.request.method() == method);
+        let known = self
+            .servers
+            .iter_mut()
+            .find(|known| known.key == key && known.request.method() == method);
         if let Some(known) = known {
             let again = known.last.clone();
             let to = known.from;
@@ -280,12 +305,19 @@ impl Agent {
             resend_us: NEVER,
             ends_us: NEVER,
         });
-        Some(AgentEvent::Request { server: id, cancels, request })
+        Some(AgentEvent::Request {
+            server: id,
+            cancels,
+            request,
+        })
     }
 
     /// RFC 3261 §9.2: the INVITE with the same branch and sent-by.
     fn cancelled(&self, key: &str) -> Option<u64> {
-        self.servers.iter().find(|known| known.key == key && known.invite).map(|known| known.id)
+        self.servers
+            .iter()
+            .find(|known| known.key == key && known.invite)
+            .map(|known| known.id)
     }
 
     fn on_ack(&mut self, now_us: u64, key: &str, request: SipText) -> Option<AgentEvent> {
@@ -340,7 +372,9 @@ impl Agent {
                 Some(AgentEvent::Response { client, response })
             }
             // A 2xx after another final response: the caller has to end a call that it gave up (§16.7(5) lets it through).
-            (ClientState::Completed, 200..300) if known.invite => Some(AgentEvent::Response { client, response }),
+            (ClientState::Completed, 200..300) if known.invite => {
+                Some(AgentEvent::Response { client, response })
+            }
             (ClientState::Accepted, 200..300) => Some(AgentEvent::Response { client, response }),
             (ClientState::Completed, 300..700) => {
                 let (to, ack) = (known.to, known.ack.clone());
@@ -355,8 +389,14 @@ impl Agent {
 
     /// When a timer is due next.
     pub fn next_us(&self) -> Option<u64> {
-        let clients = self.clients.iter().map(|known| known.resend_us.min(known.ends_us));
-        let servers = self.servers.iter().map(|known| known.resend_us.min(known.ends_us));
+        let clients = self
+            .clients
+            .iter()
+            .map(|known| known.resend_us.min(known.ends_us));
+        let servers = self
+            .servers
+            .iter()
+            .map(|known| known.resend_us.min(known.ends_us));
         clients.chain(servers).min().filter(|at_us| *at_us != NEVER)
     }
 
@@ -443,7 +483,9 @@ pub fn cancel_of(invite: &SipText) -> SipText {
 }
 
 fn amend_via(request: &mut SipText, from: SocketAddr) {
-    let Some(field) = request.headers.iter_mut().find(|(name, _)| name == "Via") else { return };
+    let Some(field) = request.headers.iter_mut().find(|(name, _)| name == "Via") else {
+        return;
+    };
     let (top, rest) = match field.1.split_once(',') {
         Some((top, rest)) => (top.to_owned(), Some(rest.to_owned())),
         None => (field.1.clone(), None),

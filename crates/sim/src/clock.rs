@@ -50,14 +50,21 @@ impl<E> Ord for Entry<E> {
 
 impl<E> Default for EventQueue<E> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), next_order: 0 }
+        Self {
+            heap: BinaryHeap::new(),
+            next_order: 0,
+        }
     }
 }
 
 impl<E> EventQueue<E> {
     /// Puts an event in, to come out at `at_us`.
     pub fn push(&mut self, at_us: u64, event: E) {
-        self.heap.push(Reverse(Entry { at_us, order: self.next_order, event }));
+        self.heap.push(Reverse(Entry {
+            at_us,
+            order: self.next_order,
+            event,
+        }));
         self.next_order += 1;
     }
 

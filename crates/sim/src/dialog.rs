@@ -91,7 +91,10 @@ impl Dialog {
 
     /// Where our requests go: the first Route, else `otherwise`.
     pub fn next_hop(&self, otherwise: SocketAddr) -> SocketAddr {
-        self.routes.first().and_then(|route| socket_of(uri_of(route))).unwrap_or(otherwise)
+        self.routes
+            .first()
+            .and_then(|route| socket_of(uri_of(route)))
+            .unwrap_or(otherwise)
     }
 
     /// Target refresh by a request or a 2xx of the peer (§12.2).
@@ -104,5 +107,9 @@ impl Dialog {
 }
 
 fn contact_uri(message: &SipText) -> String {
-    message.first("Contact").map(uri_of).unwrap_or("").to_owned()
+    message
+        .first("Contact")
+        .map(uri_of)
+        .unwrap_or("")
+        .to_owned()
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use accounting::{Cdr, EndedBy, Record};
+use accounting::{Cause, Cdr, Record};
 use rust_decimal::Decimal;
 
 use crate::clock::{SECOND, wall_us};
@@ -16,9 +16,16 @@ const PARKED_MAX_US: i64 = 5_000_000;
 
 /// Everything that is wrong with a finished run.
 pub fn faults_at_end(world: &World) -> Vec<String> {
-    let mut faults = world.faults.clone();
+    if !world.faults.is_empty() {
+        // The run was stopped there; what it left behind says nothing.
+        return world.faults.clone();
+    }
+    let mut faults = Vec::new();
     if world.live_transactions() != 0 {
-        faults.push(format!("{} transactions are left", world.live_transactions()));
+        faults.push(format!(
+            "{} transactions are left",
+            world.live_transactions()
+        ));
     }
     if world.live_calls() != 0 {
         faults.push(format!("{} calls are left", world.live_calls()));
@@ -39,7 +46,11 @@ pub fn faults_at_end(world: &World) -> Vec<String> {
 fn check_calls(world: &World, faults: &mut Vec<String>) {
     let mut without = 0;
     for call_id in world.tap.invites.keys() {
-        let cdrs: Vec<&Cdr> = world.cdrs().into_iter().filter(|cdr| cdr.call_id == *call_id).collect();
+        let cdrs: Vec<&Cdr> = world
+            .cdrs()
+            .into_iter()
+            .filter(|cdr| cdr.call_id == *call_id)
+            .collect();
         let finals = world.tap.finals(call_id);
         match cdrs[..] {
             [] => without += 1,
@@ -49,32 +60,57 @@ fn check_calls(world: &World, faults: &mut Vec<String>) {
         if finals.is_empty() {
             faults.push(format!("{call_id} never heard a final response"));
         }
-        let cancelled = world.tap.cancels.get(call_id).is_some_and(|(_, late)| !late);
+        let cancelled = world
+            .tap
+            .cancels
+            .get(call_id)
+            .is_some_and(|(_, late)| !late);
         let spared = |heard: &Final| heard.status == 487 || heard.status < 300;
         if cancelled && !finals.iter().all(spared) {
             faults.push(format!("{call_id} was cancelled and heard {finals:?}"));
         }
     }
-    let refused: u64 = world.records.iter().map(|recorded| match &recorded.record {
-        Record::Refused(refused) => refused.count,
-        _ => 0,
-    }).sum();
+    let refused: u64 = world
+        .records
+        .iter()
+        .map(|recorded| match &recorded.record {
+            Record::Refused(refused) => refused.count,
+            _ => 0,
+        })
+        .sum();
     if without > refused {
-        faults.push(format!("{without} INVITEs have no CDR, only {refused} were refused"));
+        faults.push(format!(
+            "{without} INVITEs have no CDR, only {refused} were refused"
+        ));
     }
 }
 
 fn check_status(cdr: &Cdr, finals: &[Final], faults: &mut Vec<String>) {
     let answers: Vec<&Final> = finals.iter().filter(|heard| heard.status < 300).collect();
-    let billed = cdr.attempts.iter().filter(|attempt| attempt.answer_us.is_some()).count();
+    let billed = cdr
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.answer_us.is_some())
+        .count();
     if billed != answers.len() {
-        faults.push(format!("{}: {billed} attempts answered, upstream heard {answers:?}", cdr.call_id));
+        faults.push(format!(
+            "{}: {billed} attempts answered, upstream heard {answers:?}",
+            cdr.call_id
+        ));
     }
-    if cdr.answer_us.is_some() != !answers.is_empty() {
-        faults.push(format!("{}: answer {:?}, upstream heard {answers:?}", cdr.call_id, cdr.answer_us));
+    // A 2xx after another final response is billed in its attempt; for the customer the call had ended.
+    let won = finals.first().is_some_and(|heard| heard.status < 300);
+    if cdr.answer_us.is_some() != won {
+        faults.push(format!(
+            "{}: answer {:?}, upstream heard {answers:?}",
+            cdr.call_id, cdr.answer_us
+        ));
     }
     if !finals.iter().any(|heard| heard.status == cdr.status) {
-        faults.push(format!("{}: status {}, upstream heard {finals:?}", cdr.call_id, cdr.status));
+        faults.push(format!(
+            "{}: status {}, upstream heard {finals:?}",
+            cdr.call_id, cdr.status
+        ));
     }
 }
 
@@ -88,56 +124,96 @@ fn check_times(world: &World, cdr: &Cdr, faults: &mut Vec<String>) {
         .filter(|((known, _), _)| known == call_id)
         .map(|(_, at_us)| wall_us(*at_us))
         .collect();
+    let real = real_byes(world, call_id);
     let byes: BTreeSet<i64> = world
         .tap
         .byes
         .iter()
-        .filter(|bye| bye.call_id == *call_id)
+        .filter(|bye| bye.call_id == *call_id && real.contains(&bye.mark))
         .map(|bye| wall_us(bye.at_us))
         .collect();
-    let near = |at_us: i64| answers.iter().any(|came_us| (*came_us..came_us + PARKED_MAX_US).contains(&at_us));
+    let near = |at_us: i64| {
+        answers
+            .iter()
+            .any(|came_us| (*came_us..came_us + PARKED_MAX_US).contains(&at_us))
+    };
     for attempt in &cdr.attempts {
         let Some(answer_us) = attempt.answer_us else {
             if attempt.duration_us != 0 {
-                faults.push(format!("{call_id}: an unanswered attempt lasted {} µs", attempt.duration_us));
+                faults.push(format!(
+                    "{call_id}: an unanswered attempt lasted {} µs",
+                    attempt.duration_us
+                ));
             }
             continue;
         };
         if !near(answer_us) {
-            faults.push(format!("{call_id}: answer at {answer_us}, 2xx came at {answers:?}"));
+            faults.push(format!(
+                "{call_id}: answer at {answer_us}, 2xx came at {answers:?}"
+            ));
         }
         let ended_us = attempt.ended_us.unwrap_or(0);
-        if cdr.ended_by != Some(EndedBy::Proxy) && !byes.contains(&ended_us) {
-            faults.push(format!("{call_id}: attempt ended at {ended_us}, BYEs came at {byes:?}"));
+        if attempt.cause != Cause::MaxDuration && !byes.contains(&ended_us) {
+            faults.push(format!(
+                "{call_id}: attempt ended at {ended_us}, BYEs came at {byes:?}"
+            ));
         }
         check_duration(call_id, answer_us, ended_us, attempt.duration_us, faults);
     }
     if let Some(answer_us) = cdr.answer_us {
-        check_duration(call_id, answer_us, cdr.end_us.unwrap_or(0), cdr.duration_us, faults);
-        if let Some(hung_up_us) = first_real_bye(world, call_id).map(wall_us)
-            && cdr.ended_by != Some(EndedBy::Proxy)
-            && cdr.end_us.unwrap_or(0) < hung_up_us
-        {
-            faults.push(format!("{call_id}: ended at {:?}, nobody hung up before {hung_up_us}", cdr.end_us));
+        check_duration(
+            call_id,
+            answer_us,
+            cdr.end_us.unwrap_or(0),
+            cdr.duration_us,
+            faults,
+        );
+        if cdr.cause != Cause::MaxDuration && !byes.contains(&cdr.end_us.unwrap_or(0)) {
+            faults.push(format!(
+                "{call_id}: ended at {:?}, BYEs came at {byes:?}",
+                cdr.end_us
+            ));
         }
     } else if cdr.duration_us != 0 {
-        faults.push(format!("{call_id}: not answered, yet {} µs long", cdr.duration_us));
+        faults.push(format!(
+            "{call_id}: not answered, yet {} µs long",
+            cdr.duration_us
+        ));
     }
 }
 
-fn check_duration(call_id: &str, answer_us: i64, end_us: i64, duration_us: u64, faults: &mut Vec<String>) {
+fn check_duration(
+    call_id: &str,
+    answer_us: i64,
+    end_us: i64,
+    duration_us: u64,
+    faults: &mut Vec<String>,
+) {
     if u64::try_from(end_us - answer_us) != Ok(duration_us) {
-        faults.push(format!("{call_id}: {answer_us} to {end_us} is not {duration_us} µs"));
+        faults.push(format!(
+            "{call_id}: {answer_us} to {end_us} is not {duration_us} µs"
+        ));
     }
 }
 
-/// When a peer first hung up a dialog of the call in earnest, µs.
-fn first_real_bye(world: &World, call_id: &str) -> Option<u64> {
-    let callers = world.callers.iter().flat_map(|host| &host.calls).filter(|call| call.call_id == call_id);
-    let callers = callers.flat_map(|call| &call.legs).filter_map(|(_, leg)| leg.log.bye_sent_us);
-    let vendors = world.vendors.iter().flat_map(|host| &host.calls).filter(|call| call.call_id == call_id);
-    let vendors = vendors.filter_map(|call| call.leg.as_ref()).filter_map(|leg| leg.log.bye_sent_us);
-    callers.chain(vendors).min()
+/// Marks of the BYEs by which a peer hung up in earnest, or which a peer took for it.
+fn real_byes(world: &World, call_id: &str) -> BTreeSet<String> {
+    let callers = world
+        .callers
+        .iter()
+        .flat_map(|host| &host.calls)
+        .filter(|call| call.call_id == call_id);
+    let callers = callers.flat_map(|call| &call.legs).map(|(_, leg)| leg);
+    let vendors = world
+        .vendors
+        .iter()
+        .flat_map(|host| &host.calls)
+        .filter(|call| call.call_id == call_id);
+    let vendors = vendors.filter_map(|call| call.leg.as_ref());
+    callers
+        .chain(vendors)
+        .flat_map(|leg| leg.log.bye_marks.iter().cloned())
+        .collect()
 }
 
 /// Whole seconds begun, times the rate per minute: the terms of all simulated rates are 1/1 without a fee.
@@ -147,17 +223,44 @@ pub fn expected_price(rate: Decimal, duration_us: u64) -> Decimal {
 
 fn check_prices(cdr: &Cdr, faults: &mut Vec<String>) {
     let rated = cdr.rated();
-    let check = |what: &str, rate: Option<Decimal>, price: Option<Decimal>, duration_us: u64, faults: &mut Vec<String>| {
+    let check = |what: &str,
+                 rate: Option<Decimal>,
+                 price: Option<Decimal>,
+                 duration_us: u64,
+                 faults: &mut Vec<String>| {
         let expected = rate.map(|rate| expected_price(rate, duration_us));
         if price != expected {
-            faults.push(format!("{}: {what} price {price:?}, not {expected:?}", cdr.call_id));
+            faults.push(format!(
+                "{}: {what} price {price:?}, not {expected:?}",
+                cdr.call_id
+            ));
         }
     };
-    let duration_us = if cdr.answer_us.is_some() { cdr.duration_us } else { 0 };
-    check("customer", rated.customer_rate, rated.customer_price, duration_us, faults);
-    check("vendor", rated.vendor_rate, rated.vendor_price, duration_us, faults);
+    let duration_us = if cdr.answer_us.is_some() {
+        cdr.duration_us
+    } else {
+        0
+    };
+    check(
+        "customer",
+        rated.customer_rate,
+        rated.customer_price,
+        duration_us,
+        faults,
+    );
+    check(
+        "vendor",
+        rated.vendor_rate,
+        rated.vendor_price,
+        duration_us,
+        faults,
+    );
     for (attempt, plain) in rated.attempts.iter().zip(&cdr.attempts) {
-        let duration_us = if plain.answer_us.is_some() { plain.duration_us } else { 0 };
+        let duration_us = if plain.answer_us.is_some() {
+            plain.duration_us
+        } else {
+            0
+        };
         check("attempt", attempt.rate, attempt.price, duration_us, faults);
     }
 }
@@ -168,11 +271,21 @@ fn check_answered_once(world: &World, faults: &mut Vec<String>) {
     for recorded in &world.records {
         if let Record::Answered(call) = &recorded.record {
             if !seen.insert((call.cdr.cdr_id, call.attempt)) {
-                faults.push(format!("{}: attempt {} answered twice", call.cdr.call_id, call.attempt));
+                faults.push(format!(
+                    "{}: attempt {} answered twice",
+                    call.cdr.call_id, call.attempt
+                ));
             }
-            let ended = world.cdrs().into_iter().filter(|cdr| cdr.cdr_id == call.cdr.cdr_id).count();
+            let ended = world
+                .cdrs()
+                .into_iter()
+                .filter(|cdr| cdr.cdr_id == call.cdr.cdr_id)
+                .count();
             if ended != 1 {
-                faults.push(format!("{}: answered, closed {ended} times", call.cdr.call_id));
+                faults.push(format!(
+                    "{}: answered, closed {ended} times",
+                    call.cdr.call_id
+                ));
             }
         }
     }

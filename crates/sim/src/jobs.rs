@@ -49,14 +49,22 @@ impl Default for JobsConfig {
 }
 
 /// Answers a job: when, and with what.
-pub fn answer(config: &JobsConfig, rng: &mut fastrand::Rng, now_us: u64, job: &Job) -> (u64, JobResult) {
+pub fn answer(
+    config: &JobsConfig,
+    rng: &mut fastrand::Rng,
+    now_us: u64,
+    job: &Job,
+) -> (u64, JobResult) {
     let mut dice = rng.u16(0..1000);
     let mut hit = |permille: u16| {
         let hit = dice < permille;
         dice = dice.saturating_sub(permille);
         hit
     };
-    let failed = |failure| JobResult { id: job.id, answer: JobAnswer::Failed(failure) };
+    let failed = |failure| JobResult {
+        id: job.id,
+        answer: JobAnswer::Failed(failure),
+    };
     if hit(config.full_permille) {
         return (now_us, failed(JobFailure::QueueFull));
     }
@@ -67,7 +75,11 @@ pub fn answer(config: &JobsConfig, rng: &mut fastrand::Rng, now_us: u64, job: &J
     if hit(config.error_permille) {
         return (at_us, failed(JobFailure::Error));
     }
-    let at_us = if hit(config.late_permille) { job.deadline_us + 50 * MS } else { at_us };
+    let at_us = if hit(config.late_permille) {
+        job.deadline_us + 50 * MS
+    } else {
+        at_us
+    };
     let answer = match &job.kind {
         JobKind::Lookup { number, .. } => {
             JobAnswer::Lookup(config.numbers.get(number).cloned().unwrap_or_default())
@@ -80,7 +92,10 @@ pub fn answer(config: &JobsConfig, rng: &mut fastrand::Rng, now_us: u64, job: &J
                 }
                 address
             });
-            JobAnswer::Resolved { addresses: addresses.collect(), ttl_s: config.ttl_s }
+            JobAnswer::Resolved {
+                addresses: addresses.collect(),
+                ttl_s: config.ttl_s,
+            }
         }
         JobKind::Commit => JobAnswer::Committed,
     };

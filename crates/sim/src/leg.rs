@@ -59,6 +59,8 @@ pub struct LegLog {
     pub bye_answered: Option<(u64, u16)>,
     /// The peer's BYE first arrived.
     pub bye_heard_us: Option<u64>,
+    /// Marks of the BYEs that end the call: ours in earnest, and any that the peer sent and we took.
+    pub bye_marks: Vec<String>,
     /// Other requests of ours and their answers (408: none).
     pub answers: Vec<(Act, u16)>,
     /// Requests heard from the peer, by method.
@@ -112,7 +114,11 @@ impl Leg {
     }
 
     fn place(&self) -> SocketAddr {
-        if self.drop_route { self.proxy } else { self.dialog.next_hop(self.proxy) }
+        if self.drop_route {
+            self.proxy
+        } else {
+            self.dialog.next_hop(self.proxy)
+        }
     }
 
     fn build(&mut self, method: &str, cseq: Option<u32>) -> SipText {
@@ -153,7 +159,9 @@ impl Leg {
         if self.next_us().is_none_or(|at_us| at_us > now_us) {
             return;
         }
-        let Some((_, act)) = self.acts.pop_front() else { return };
+        let Some((_, act)) = self.acts.pop_front() else {
+            return;
+        };
         let to = self.place();
         let request = match act {
             Act::ReInvite => self.build("INVITE", None),
@@ -170,6 +178,12 @@ impl Leg {
             },
         };
         let client = agent.start_client(now_us, request, to);
+        let mark = agent
+            .client_request(client)
+            .and_then(|request| request.first("X-Sim"));
+        if let (Act::Bye, Some(mark)) = (act, mark) {
+            self.log.bye_marks.push(mark.to_owned());
+        }
         self.pending = Some((client, act));
     }
 
@@ -190,7 +204,10 @@ impl Leg {
         match fraud {
             Fraud::MaxForwardsZero => bye.set("Max-Forwards", "0"),
             Fraud::WrongTag => {
-                let wrong = self.dialog.remote.replace(self.dialog.remote_tag(), "nobody");
+                let wrong = self
+                    .dialog
+                    .remote
+                    .replace(self.dialog.remote_tag(), "nobody");
                 bye.set("To", &wrong);
             }
             Fraud::LowCseq => {}
@@ -207,7 +224,11 @@ impl Leg {
             }
             Fraud::RouteNowhere => {
                 let nowhere = format!("<sip:{NOWHERE};lr>");
-                let place = bye.headers.iter().rposition(|(name, _)| name == "Route").map_or(0, |at| at + 1);
+                let place = bye
+                    .headers
+                    .iter()
+                    .rposition(|(name, _)| name == "Route")
+                    .map_or(0, |at| at + 1);
                 bye.headers.insert(place, ("Route".to_owned(), nowhere));
             }
             Fraud::TargetNowhere => {
@@ -219,7 +240,13 @@ impl Leg {
     }
 
     /// A response to something we sent in the dialog; false when it was not ours.
-    pub fn on_response(&mut self, now_us: u64, agent: &mut Agent, client: u64, response: &SipText) -> bool {
+    pub fn on_response(
+        &mut self,
+        now_us: u64,
+        agent: &mut Agent,
+        client: u64,
+        response: &SipText,
+    ) -> bool {
         let status = response.status();
         // A repeated 2xx of a re-INVITE comes after the act is over.
         if response.method() == "INVITE" && (200..300).contains(&status) {
@@ -244,7 +271,9 @@ impl Leg {
     }
 
     fn finish(&mut self, now_us: u64, status: u16) {
-        let Some((_, act)) = self.pending.take() else { return };
+        let Some((_, act)) = self.pending.take() else {
+            return;
+        };
         match act {
             Act::Bye => self.log.bye_answered = Some((now_us, status)),
             // RFC 3261 §12.2.1.2: 481 and 408 end the dialog.
@@ -252,7 +281,11 @@ impl Leg {
                 self.log.answers.push((act, status));
                 self.hang_up_now(now_us);
             }
-            _ => self.log.answers.push((act, status)),
+            _ => {
+                // A fraud that the far side took for a BYE has ended the call in earnest.
+                self.over |= matches!(act, Act::Fraud(_)) && (200..300).contains(&status);
+                self.log.answers.push((act, status));
+            }
         }
     }
 
@@ -280,6 +313,9 @@ impl Leg {
             "BYE" => {
                 self.over = true;
                 self.log.bye_heard_us.get_or_insert(now_us);
+                self.log
+                    .bye_marks
+                    .extend(request.first("X-Sim").map(str::to_owned));
                 200
             }
             "INVITE" if matches!(self.pending, Some((_, Act::ReInvite))) => 491,

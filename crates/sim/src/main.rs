@@ -14,19 +14,30 @@ struct Arguments {
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut parsed = Arguments { first: 0, seeds: 300, trace: false };
+    let mut parsed = Arguments {
+        first: 0,
+        seeds: 300,
+        trace: false,
+    };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut number = || {
-            let text = words.next().ok_or_else(|| format!("{word} needs a number"))?;
-            text.parse::<u64>().map_err(|_| format!("{word}: {text} is not a number"))
+            let text = words
+                .next()
+                .ok_or_else(|| format!("{word} needs a number"))?;
+            text.parse::<u64>()
+                .map_err(|_| format!("{word}: {text} is not a number"))
         };
         match word.as_str() {
             "--seeds" => parsed.seeds = number()?,
             "--first" => parsed.first = number()?,
             "--seed" => (parsed.first, parsed.seeds) = (number()?, 1),
             "--trace" => parsed.trace = true,
-            other => return Err(format!("{other}: not known; --seeds N, --first N, --seed N, --trace")),
+            other => {
+                return Err(format!(
+                    "{other}: not known; --seeds N, --first N, --seed N, --trace"
+                ));
+            }
         }
     }
     Ok(parsed)
@@ -51,5 +62,9 @@ fn main() -> ExitCode {
         }
     }
     println!("{passed} passed, {failed} failed");
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

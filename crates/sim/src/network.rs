@@ -137,7 +137,8 @@ impl Network {
             now_us + self.rng.u64(link.delay_min_us..=link.delay_worst_us())
         } else {
             let free_us = self.line_free_us.get(&line).copied().unwrap_or(0);
-            let arrives_us = (now_us + self.rng.u64(link.delay_min_us..=link.delay_max_us)).max(free_us);
+            let arrives_us =
+                (now_us + self.rng.u64(link.delay_min_us..=link.delay_max_us)).max(free_us);
             self.line_free_us.insert(line, arrives_us);
             arrives_us
         };
@@ -193,13 +194,27 @@ mod tests {
     #[test]
     fn a_clean_link_delivers_everything_in_order() {
         let (seen, counts) = run(1, LinkQuality::CLEAN);
-        assert_eq!(counts, NetworkCounts { sent: 1000, lost: 0, duplicated: 0, delivered: 1000 });
+        assert_eq!(
+            counts,
+            NetworkCounts {
+                sent: 1000,
+                lost: 0,
+                duplicated: 0,
+                delivered: 1000
+            }
+        );
         assert!(seen.is_sorted());
     }
 
     #[test]
     fn a_link_with_jitter_but_without_reordering_keeps_order() {
-        let (seen, _) = run(2, LinkQuality { delay_max_us: 900 * MS, ..LinkQuality::CLEAN });
+        let (seen, _) = run(
+            2,
+            LinkQuality {
+                delay_max_us: 900 * MS,
+                ..LinkQuality::CLEAN
+            },
+        );
         assert!(seen.is_sorted());
     }
 
@@ -214,7 +229,10 @@ mod tests {
         let (seen, counts) = run(3, quality);
         assert!((250..350).contains(&counts.lost), "{counts:?}");
         assert!((40..110).contains(&counts.duplicated), "{counts:?}");
-        assert_eq!(counts.delivered, counts.sent - counts.lost + counts.duplicated);
+        assert_eq!(
+            counts.delivered,
+            counts.sent - counts.lost + counts.duplicated
+        );
         assert!(!seen.is_sorted());
     }
 

@@ -114,7 +114,11 @@ pub struct CallerHost {
 impl CallerHost {
     /// A host named `name` at `address` that sends its calls to `proxy`.
     pub fn new(name: &str, address: SocketAddr, proxy: SocketAddr) -> Self {
-        Self { agent: Agent::new(name, address), calls: Vec::new(), proxy }
+        Self {
+            agent: Agent::new(name, address),
+            calls: Vec::new(),
+            proxy,
+        }
     }
 
     /// Adds a call; gives its Call-ID.
@@ -140,9 +144,19 @@ impl CallerHost {
         self.agent.next_us().is_none() && self.calls.iter().all(CallerCall::is_done)
     }
 
+    /// Call-IDs of the calls that are not done.
+    pub fn waiting_calls(&self) -> Vec<&str> {
+        let calls = self.calls.iter().filter(|call| !call.is_done());
+        calls.map(|call| call.call_id.as_str()).collect()
+    }
+
     /// When something is due next.
     pub fn next_us(&self) -> Option<u64> {
-        self.calls.iter().filter_map(CallerCall::next_us).chain(self.agent.next_us()).min()
+        self.calls
+            .iter()
+            .filter_map(CallerCall::next_us)
+            .chain(self.agent.next_us())
+            .min()
     }
 
     /// Does what is due.
@@ -166,7 +180,10 @@ impl CallerHost {
         let agent = &mut self.agent;
         match event {
             AgentEvent::Response { client, response } => {
-                let call = self.calls.iter_mut().find(|call| call.call_id == response.call_id());
+                let call = self
+                    .calls
+                    .iter_mut()
+                    .find(|call| call.call_id == response.call_id());
                 if let Some(call) = call {
                     call.on_response(now_us, agent, client, &response, self.proxy);
                 }
@@ -176,8 +193,13 @@ impl CallerHost {
                     call.on_client_timeout(now_us, client);
                 }
             }
-            AgentEvent::Request { server, request, .. } => {
-                let call = self.calls.iter_mut().find(|call| call.call_id == request.call_id());
+            AgentEvent::Request {
+                server, request, ..
+            } => {
+                let call = self
+                    .calls
+                    .iter_mut()
+                    .find(|call| call.call_id == request.call_id());
                 let leg = call.and_then(|call| call.leg(request.from_tag().unwrap_or("")));
                 match leg {
                     Some(leg) => leg.on_request(now_us, agent, server, &request),
@@ -187,17 +209,27 @@ impl CallerHost {
                 }
             }
             AgentEvent::Ack { request } => {
-                let call = self.calls.iter_mut().find(|call| call.call_id == request.call_id());
-                if let Some(leg) = call.and_then(|call| call.leg(request.from_tag().unwrap_or(""))) {
+                let call = self
+                    .calls
+                    .iter_mut()
+                    .find(|call| call.call_id == request.call_id());
+                if let Some(leg) = call.and_then(|call| call.leg(request.from_tag().unwrap_or("")))
+                {
                     leg.log.heard.push("ACK".to_owned());
                 }
             }
             AgentEvent::Unacknowledged { server } => {
                 let request = agent.server_request(server).cloned();
                 let call = self.calls.iter_mut().find(|call| {
-                    request.as_ref().is_some_and(|request| call.call_id == request.call_id())
+                    request
+                        .as_ref()
+                        .is_some_and(|request| call.call_id == request.call_id())
                 });
-                let tag = request.as_ref().and_then(SipText::from_tag).unwrap_or("").to_owned();
+                let tag = request
+                    .as_ref()
+                    .and_then(SipText::from_tag)
+                    .unwrap_or("")
+                    .to_owned();
                 if let Some(leg) = call.and_then(|call| call.leg(&tag)) {
                     leg.hang_up_now(now_us);
                 }
@@ -213,7 +245,10 @@ impl CallerCall {
     }
 
     fn leg(&mut self, remote_tag: &str) -> Option<&mut Leg> {
-        self.legs.iter_mut().find(|(tag, _)| tag == remote_tag).map(|(_, leg)| leg)
+        self.legs
+            .iter_mut()
+            .find(|(tag, _)| tag == remote_tag)
+            .map(|(_, leg)| leg)
     }
 
     fn is_done(&self) -> bool {
@@ -224,14 +259,22 @@ impl CallerCall {
     fn next_us(&self) -> Option<u64> {
         let start = (!self.started).then_some(self.plan.starts_us);
         let legs = self.legs.iter().filter_map(|(_, leg)| leg.next_us());
-        legs.chain(start).chain(self.cancel_due()).chain(self.give_up_us).min()
+        legs.chain(start)
+            .chain(self.cancel_due())
+            .chain(self.give_up_us)
+            .min()
     }
 
     /// The moment to send the CANCEL, if it may be sent.
     fn cancel_due(&self) -> Option<u64> {
         let waiting = self.invite.is_some() && self.saw.finals.is_empty() && self.cancel.is_none();
-        let allowed = !self.saw.provisionals.is_empty() || matches!(self.plan.cancel, CancelPlan::Rudely(_));
-        if waiting && allowed { self.cancel_at_us } else { None }
+        let allowed =
+            !self.saw.provisionals.is_empty() || matches!(self.plan.cancel, CancelPlan::Rudely(_));
+        if waiting && allowed {
+            self.cancel_at_us
+        } else {
+            None
+        }
     }
 
     fn on_time(&mut self, now_us: u64, agent: &mut Agent, proxy: SocketAddr) {
@@ -239,7 +282,10 @@ impl CallerCall {
             self.start(now_us, agent, proxy);
         }
         if self.cancel_due().is_some_and(|at_us| at_us <= now_us) {
-            let cancel = self.invite.and_then(|invite| agent.client_request(invite)).map(cancel_of);
+            let cancel = self
+                .invite
+                .and_then(|invite| agent.client_request(invite))
+                .map(cancel_of);
             if let Some(cancel) = cancel {
                 self.saw.cancelled_us = Some(now_us);
                 self.cancel = Some(agent.start_client(now_us, cancel, proxy));
@@ -267,7 +313,14 @@ impl CallerCall {
         };
         let mut invite = SipText::request("INVITE", &format!("sip:{}@{proxy}", self.plan.number));
         invite.push("Max-Forwards", &self.plan.max_forwards.to_string());
-        invite.push("From", &format!("<sip:anna@{}>;tag=from-{}", agent.address.ip(), self.call_id));
+        invite.push(
+            "From",
+            &format!(
+                "<sip:anna@{}>;tag=from-{}",
+                agent.address.ip(),
+                self.call_id
+            ),
+        );
         invite.push("To", &format!("<sip:{}@{}>", self.plan.number, proxy.ip()));
         invite.push("Call-ID", &self.call_id);
         invite.push("CSeq", "1 INVITE");
@@ -325,7 +378,10 @@ impl CallerCall {
         response: &SipText,
         proxy: SocketAddr,
     ) {
-        let (status, tag) = (response.status(), response.to_tag().unwrap_or("").to_owned());
+        let (status, tag) = (
+            response.status(),
+            response.to_tag().unwrap_or("").to_owned(),
+        );
         if status < 200 {
             self.saw.provisionals.push((now_us, status));
             if let (CancelPlan::AfterRinging(us), true) = (self.plan.cancel, status > 100) {
@@ -347,14 +403,21 @@ impl CallerCall {
         }
         let unwanted = self.saw.cancelled_us.is_some() || !self.legs.is_empty();
         self.saw.finals.push((now_us, status, tag.clone()));
-        let Some(invite) = self.invite.and_then(|invite| agent.client_request(invite)) else { return };
+        let Some(invite) = self.invite.and_then(|invite| agent.client_request(invite)) else {
+            return;
+        };
         let mut dialog = Dialog::of_caller(invite, response);
         if let Some((_, early, _)) = self.early.iter().find(|(known, ..)| *known == tag) {
             dialog.local_cseq = early.dialog.local_cseq;
         }
         let acts = match unwanted {
             true => vec![(now_us, Act::Bye)],
-            false => self.plan.acts.iter().map(|(after_us, act)| (now_us + after_us, *act)).collect(),
+            false => self
+                .plan
+                .acts
+                .iter()
+                .map(|(after_us, act)| (now_us + after_us, *act))
+                .collect(),
         };
         let mut leg = Leg::new(dialog, acts, proxy, self.plan.drop_route);
         leg.log.answered_us = Some(now_us);
@@ -373,11 +436,19 @@ impl CallerCall {
     ) {
         let number: u32 = rseq.parse().unwrap_or(0);
         if !self.early.iter().any(|(known, ..)| known == tag) {
-            let Some(invite) = self.invite.and_then(|invite| agent.client_request(invite)) else { return };
+            let Some(invite) = self.invite.and_then(|invite| agent.client_request(invite)) else {
+                return;
+            };
             let dialog = Dialog::of_caller(invite, response);
-            self.early.push((tag.to_owned(), Leg::new(dialog, Vec::new(), proxy, self.plan.drop_route), 0));
+            self.early.push((
+                tag.to_owned(),
+                Leg::new(dialog, Vec::new(), proxy, self.plan.drop_route),
+                0,
+            ));
         }
-        let Some((_, leg, highest)) = self.early.iter_mut().find(|(known, ..)| known == tag) else { return };
+        let Some((_, leg, highest)) = self.early.iter_mut().find(|(known, ..)| known == tag) else {
+            return;
+        };
         if number > *highest {
             *highest = number;
             leg.prack(now_us, agent, response, rseq);

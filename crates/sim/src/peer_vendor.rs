@@ -72,7 +72,11 @@ impl Default for VendorScript {
 impl VendorScript {
     /// Refuses at once.
     pub fn refuse(status: u16) -> Self {
-        Self { rings: Vec::new(), outcome: Outcome::Refuse(10 * MS, status), ..Self::default() }
+        Self {
+            rings: Vec::new(),
+            outcome: Outcome::Refuse(10 * MS, status),
+            ..Self::default()
+        }
     }
 
     /// Never says a word, not even to a CANCEL.
@@ -88,7 +92,10 @@ impl VendorScript {
 
     /// Rings and never answers.
     pub fn rings_for_ever() -> Self {
-        Self { outcome: Outcome::Never, ..Self::default() }
+        Self {
+            outcome: Outcome::Never,
+            ..Self::default()
+        }
     }
 }
 
@@ -143,7 +150,12 @@ pub struct VendorHost {
 
 impl VendorHost {
     /// A gateway named `name` at `address` behind `proxy`, with its scripts.
-    pub fn new(name: &str, address: SocketAddr, proxy: SocketAddr, scripts: Vec<VendorScript>) -> Self {
+    pub fn new(
+        name: &str,
+        address: SocketAddr,
+        proxy: SocketAddr,
+        scripts: Vec<VendorScript>,
+    ) -> Self {
         Self {
             agent: Agent::new(name, address),
             calls: Vec::new(),
@@ -159,9 +171,19 @@ impl VendorHost {
         self.next_us().is_none() && self.calls.iter().all(VendorCall::is_done)
     }
 
+    /// Call-IDs of the calls that are not done.
+    pub fn waiting_calls(&self) -> Vec<&str> {
+        let calls = self.calls.iter().filter(|call| !call.is_done());
+        calls.map(|call| call.call_id.as_str()).collect()
+    }
+
     /// When something is due next.
     pub fn next_us(&self) -> Option<u64> {
-        self.calls.iter().filter_map(VendorCall::next_us).chain(self.agent.next_us()).min()
+        self.calls
+            .iter()
+            .filter_map(VendorCall::next_us)
+            .chain(self.agent.next_us())
+            .min()
     }
 
     /// Does what is due.
@@ -194,12 +216,18 @@ impl VendorHost {
 
     fn call(&mut self, request: &SipText) -> Option<&mut VendorCall> {
         let (call_id, tag) = (request.call_id(), request.to_tag());
-        self.calls.iter_mut().find(|call| call.call_id == call_id && Some(call.tag.as_str()) == tag)
+        self.calls
+            .iter_mut()
+            .find(|call| call.call_id == call_id && Some(call.tag.as_str()) == tag)
     }
 
     fn on_event(&mut self, now_us: u64, event: AgentEvent) {
         match event {
-            AgentEvent::Request { server, cancels, request } => {
+            AgentEvent::Request {
+                server,
+                cancels,
+                request,
+            } => {
                 self.on_request(now_us, server, cancels, &request);
             }
             AgentEvent::Ack { request } => {
@@ -224,7 +252,8 @@ impl VendorHost {
             AgentEvent::Response { client, response } => {
                 let agent = &mut self.agent;
                 for call in &mut self.calls {
-                    let ours = call.call_id == response.call_id() && response.from_tag() == Some(&call.tag);
+                    let ours = call.call_id == response.call_id()
+                        && response.from_tag() == Some(&call.tag);
                     if let Some(leg) = call.leg.as_mut().filter(|_| ours) {
                         leg.on_response(now_us, agent, client, &response);
                     }
@@ -249,7 +278,8 @@ impl VendorHost {
         }
         if request.method() != "INVITE" {
             self.other.push(request.method().to_owned());
-            self.agent.respond(now_us, server, SipText::response(request, 200, "other"));
+            self.agent
+                .respond(now_us, server, SipText::response(request, 200, "other"));
             return;
         }
         let script = self.script();
@@ -274,9 +304,15 @@ impl VendorHost {
     }
 
     fn on_dialog_request(&mut self, now_us: u64, server: u64, request: &SipText) {
-        let (call_id, tag) = (request.call_id().to_owned(), request.to_tag().unwrap_or("").to_owned());
+        let (call_id, tag) = (
+            request.call_id().to_owned(),
+            request.to_tag().unwrap_or("").to_owned(),
+        );
         let agent = &mut self.agent;
-        let call = self.calls.iter_mut().find(|call| call.call_id == call_id && call.tag == tag);
+        let call = self
+            .calls
+            .iter_mut()
+            .find(|call| call.call_id == call_id && call.tag == tag);
         match call {
             Some(call) if request.method() == "PRACK" => {
                 call.pracks += 1;
@@ -286,7 +322,9 @@ impl VendorHost {
                 }
                 agent.respond(now_us, server, SipText::response(request, 200, &tag));
             }
-            Some(VendorCall { leg: Some(leg), .. }) => leg.on_request(now_us, agent, server, request),
+            Some(VendorCall { leg: Some(leg), .. }) => {
+                leg.on_request(now_us, agent, server, request)
+            }
             _ => {
                 agent.respond(now_us, server, SipText::response(request, 481, "none"));
             }
@@ -295,7 +333,11 @@ impl VendorHost {
 
     fn on_cancel(&mut self, now_us: u64, server: u64, cancels: Option<u64>, request: &SipText) {
         let agent = &mut self.agent;
-        let Some(call) = self.calls.iter_mut().find(|call| Some(call.server) == cancels) else {
+        let Some(call) = self
+            .calls
+            .iter_mut()
+            .find(|call| Some(call.server) == cancels)
+        else {
             agent.respond(now_us, server, SipText::response(request, 481, "none"));
             return;
         };
@@ -319,15 +361,32 @@ impl VendorHost {
 }
 
 fn steps_of(now_us: u64, script: &VendorScript, request: &SipText) -> VecDeque<(u64, Step)> {
-    let reliable_wanted = request.values("Supported").iter().any(|token| token == "100rel");
-    let trying = script.trying_us.map(|us| (now_us + us, Step::Provisional { status: 100, rseq: None }));
+    let reliable_wanted = request
+        .values("Supported")
+        .iter()
+        .any(|token| token == "100rel");
+    let trying = script.trying_us.map(|us| {
+        (
+            now_us + us,
+            Step::Provisional {
+                status: 100,
+                rseq: None,
+            },
+        )
+    });
     let mut rseq = 0;
     let rings = script.rings.iter().map(|(us, status, reliable)| {
         let numbered = (*reliable && reliable_wanted).then(|| {
             rseq += 1;
             rseq
         });
-        (now_us + us, Step::Provisional { status: *status, rseq: numbered })
+        (
+            now_us + us,
+            Step::Provisional {
+                status: *status,
+                rseq: numbered,
+            },
+        )
     });
     let mut steps: Vec<_> = trying.into_iter().chain(rings).collect();
     match script.outcome {
@@ -362,7 +421,11 @@ impl VendorCall {
     }
 
     fn on_time(&mut self, now_us: u64, agent: &mut Agent, proxy: SocketAddr) {
-        while self.steps.front().is_some_and(|(at_us, _)| *at_us <= now_us) {
+        while self
+            .steps
+            .front()
+            .is_some_and(|(at_us, _)| *at_us <= now_us)
+        {
             if let Some((_, step)) = self.steps.pop_front() {
                 self.take_step(now_us, agent, step, proxy);
             }
@@ -374,7 +437,9 @@ impl VendorCall {
     }
 
     fn take_step(&mut self, now_us: u64, agent: &mut Agent, step: Step, proxy: SocketAddr) {
-        let Some(invite) = agent.server_request(self.server).cloned() else { return };
+        let Some(invite) = agent.server_request(self.server).cloned() else {
+            return;
+        };
         if self.final_sent.is_some() {
             return;
         }
@@ -404,7 +469,12 @@ impl VendorCall {
             }
         }
         if status == 200 {
-            let acts = self.script.acts.iter().map(|(after_us, act)| (now_us + after_us, *act)).collect();
+            let acts = self
+                .script
+                .acts
+                .iter()
+                .map(|(after_us, act)| (now_us + after_us, *act))
+                .collect();
             let mut dialog = Dialog::of_callee(&invite, &self.tag, &contact);
             // PRACKs have used CSeq numbers up already.
             dialog.remote_cseq += self.pracks;
@@ -417,7 +487,9 @@ impl VendorCall {
 
     /// RFC 3262 §3: a reliable provisional response is repeated until its PRACK comes.
     fn repeat_unpracked(&mut self, now_us: u64, agent: &mut Agent) {
-        let Some((rseq, at_us, interval_us, ends_us)) = self.unpracked else { return };
+        let Some((rseq, at_us, interval_us, ends_us)) = self.unpracked else {
+            return;
+        };
         if at_us > now_us {
             return;
         }

@@ -19,6 +19,9 @@ const LATEST_US: u64 = 1_500 * SECOND;
 /// After the peers have finished: 64·T1 for the last transaction, 64·T1 for a CANCEL before it, slack.
 const SETTLE_US: u64 = 90 * SECOND;
 
+/// Timer C and a CANCEL without an answer after it, µs.
+const TIMER_C_US: u64 = 300 * SECOND;
+
 /// What a run amounted to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summary {
@@ -37,16 +40,28 @@ pub struct Summary {
 pub fn run_seed(seed: u64, trace: bool) -> Result<Summary, Vec<String>> {
     let mut world = draw(seed, trace);
     let done = world.run_until_peers_are_done(LATEST_US);
+    // A vendor may leave an INVITE open that its caller has given up: Timer C ends it.
+    let latest_us = world.now_us + TIMER_C_US;
+    while world.unfinished_requests() > 0 && world.now_us < latest_us {
+        world.run_until(world.now_us + SECOND);
+    }
     world.run_until(world.now_us + SETTLE_US);
     let mut faults = faults_at_end(&world);
     if !done && world.faults.is_empty() {
-        faults.push("the peers are not done".to_owned());
+        faults.push(world.waiting_peers());
     }
-    if faults.is_empty() { Ok(summary(&world)) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(summary(&world))
+    } else {
+        Err(faults)
+    }
 }
 
 fn summary(world: &World) -> Summary {
-    let answered = world.records.iter().filter(|recorded| matches!(recorded.record, Record::Answered(_)));
+    let answered = world
+        .records
+        .iter()
+        .filter(|recorded| matches!(recorded.record, Record::Answered(_)));
     Summary {
         calls: world.tap.invites.len(),
         answered: answered.count(),
@@ -86,7 +101,9 @@ pub fn draw(seed: u64, trace: bool) -> World {
     let rates = ["0.06", "0.12", "0.24"];
     let vendors: Vec<VendorPlan> = (0..rng.usize(1..=3))
         .map(|place| {
-            let scripts = (0..rng.usize(1..=3)).map(|_| draw_script(&mut rng, place)).collect();
+            let scripts = (0..rng.usize(1..=3))
+                .map(|_| draw_script(&mut rng, place))
+                .collect();
             let mut plan = VendorPlan::new(rates[place], scripts);
             if rng.u8(0..5) == 0 {
                 plan.channel_limit = Some(rng.u32(1..3));
@@ -130,16 +147,25 @@ fn draw_jobs(rng: &mut fastrand::Rng) -> JobsConfig {
         jobs.full_permille = rng.u16(0..100);
         jobs.late_permille = rng.u16(0..100);
     }
-    let refused = LookupAnswer { number: None, refuse: Some(404) };
-    let rewritten = LookupAnswer { number: Some("4940999".to_owned()), refuse: None };
+    let refused = LookupAnswer {
+        number: None,
+        refuse: Some(404),
+    };
+    let rewritten = LookupAnswer {
+        number: Some("4940999".to_owned()),
+        refuse: None,
+    };
     jobs.numbers.insert("4930404".to_owned(), refused);
     jobs.numbers.insert("4930777".to_owned(), rewritten);
     for place in 0..3_u8 {
         let vendor = ([203, 0, 113, 10 + place], 5060).into();
         let caller = ([198, 51, 100, 10 + place], 5060).into();
-        jobs.names.insert(format!("gateway{place}.example"), vec![vendor]);
-        jobs.names.insert(format!("media{place}.example"), vec![vendor]);
-        jobs.names.insert(format!("pbx{place}.example"), vec![caller]);
+        jobs.names
+            .insert(format!("gateway{place}.example"), vec![vendor]);
+        jobs.names
+            .insert(format!("media{place}.example"), vec![vendor]);
+        jobs.names
+            .insert(format!("pbx{place}.example"), vec![caller]);
     }
     jobs
 }
@@ -148,13 +174,22 @@ fn draw_script(rng: &mut fastrand::Rng, place: usize) -> VendorScript {
     let mut script = VendorScript {
         trying_us: (rng.u8(0..4) != 0).then(|| rng.u64(0..300 * MS)),
         rings: (0..rng.u8(0..3))
-            .map(|_| (rng.u64(0..6 * SECOND), if rng.bool() { 180 } else { 183 }, rng.u8(0..3) == 0))
+            .map(|_| {
+                (
+                    rng.u64(0..6 * SECOND),
+                    if rng.bool() { 180 } else { 183 },
+                    rng.u8(0..3) == 0,
+                )
+            })
             .collect(),
         outcome: match rng.u8(0..10) {
             0..=4 => Outcome::Answer(rng.u64(0..15 * SECOND)),
             5..=7 => {
                 let statuses = [503, 503, 500, 486, 404, 603, 401, 407, 302, 480, 600, 408];
-                Outcome::Refuse(rng.u64(0..8 * SECOND), statuses[rng.usize(0..statuses.len())])
+                Outcome::Refuse(
+                    rng.u64(0..8 * SECOND),
+                    statuses[rng.usize(0..statuses.len())],
+                )
             }
             8 => Outcome::Answer(rng.u64(0..60 * SECOND)),
             _ => Outcome::Never,

@@ -54,9 +54,13 @@ pub fn snapshot(
     vendors: &[VendorSpec],
     slots: &mut SlotRegistry,
 ) -> Result<Snapshot, String> {
-    let mut rows = Rows { tables: Tables::default(), faults: Vec::new() };
+    let mut rows = Rows {
+        tables: Tables::default(),
+        faults: Vec::new(),
+    };
     let limit = |limit: Option<u32>| limit.map(|limit| limit.to_string()).unwrap_or_default();
-    let lookup = |query: &Option<String>| query.as_ref().map(|_| "sql").unwrap_or_default().to_owned();
+    let lookup =
+        |query: &Option<String>| query.as_ref().map(|_| "sql").unwrap_or_default().to_owned();
     let query = |query: &Option<String>| query.clone().unwrap_or_default();
     rows.push(
         TableKind::Customers,
@@ -71,8 +75,16 @@ pub fn snapshot(
             ("lookup_query", &query(&customer.lookup)),
         ],
     );
-    rows.push(TableKind::CustomerAddresses, 0, &[("customer", "acme"), ("address", CUSTOMER_NET)]);
-    rows.push(TableKind::Rates, 0, &[("sheet", "acme"), ("rate", CUSTOMER_RATE)]);
+    rows.push(
+        TableKind::CustomerAddresses,
+        0,
+        &[("customer", "acme"), ("address", CUSTOMER_NET)],
+    );
+    rows.push(
+        TableKind::Rates,
+        0,
+        &[("sheet", "acme"), ("rate", CUSTOMER_RATE)],
+    );
     rows.push(
         TableKind::RoutingPlans,
         0,
@@ -87,15 +99,31 @@ pub fn snapshot(
         let id = i64::try_from(place).unwrap_or(0) + 1;
         let name = vendor.name.as_str();
         let channels = limit(vendor.channel_limit);
-        rows.push(TableKind::Vendors, id, &[("name", name), ("rate_sheet", name), ("channel_limit", &channels)]);
-        rows.push(TableKind::Rates, 0, &[("sheet", name), ("rate", &vendor.rate)]);
+        rows.push(
+            TableKind::Vendors,
+            id,
+            &[
+                ("name", name),
+                ("rate_sheet", name),
+                ("channel_limit", &channels),
+            ],
+        );
+        rows.push(
+            TableKind::Rates,
+            0,
+            &[("sheet", name), ("rate", &vendor.rate)],
+        );
         rows.push(TableKind::Routes, 0, &[("plan", "plan"), ("vendor", name)]);
         for (order, gateway) in vendor.gateways.iter().enumerate() {
             let priority = (order + 1).to_string();
             rows.push(
                 TableKind::VendorGateways,
                 0,
-                &[("vendor", name), ("address", gateway), ("priority", &priority)],
+                &[
+                    ("vendor", name),
+                    ("address", gateway),
+                    ("priority", &priority),
+                ],
             );
         }
     }
@@ -112,9 +140,21 @@ struct Rows {
 
 impl Rows {
     fn push(&mut self, kind: TableKind, id: i64, named: &[(&str, &str)]) {
-        let cell = |name: &str| named.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| *text);
-        let cells: Vec<&str> = kind.columns().iter().map(|column| cell(column.name)).collect();
-        let place = Place { name: "simulation", line: 1 };
+        let cell = |name: &str| {
+            named
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map_or("", |(_, text)| *text)
+        };
+        let cells: Vec<&str> = kind
+            .columns()
+            .iter()
+            .map(|column| cell(column.name))
+            .collect();
+        let place = Place {
+            name: "simulation",
+            line: 1,
+        };
         push_cells(&mut self.tables, kind, place, id, &cells, &mut self.faults);
     }
 }

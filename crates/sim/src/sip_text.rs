@@ -18,7 +18,11 @@ pub struct SipText {
 impl SipText {
     /// A request without header fields.
     pub fn request(method: &str, uri: &str) -> Self {
-        Self { start: format!("{method} {uri} SIP/2.0"), headers: Vec::new(), body: String::new() }
+        Self {
+            start: format!("{method} {uri} SIP/2.0"),
+            headers: Vec::new(),
+            body: String::new(),
+        }
     }
 
     /// A response to `request` with what RFC 3261 §8.2.6.2 copies; `to_tag` is added when To has none.
@@ -57,16 +61,28 @@ impl SipText {
             let (name, value) = line.split_once(':')?;
             headers.push((long_name(name.trim()), value.trim().to_owned()));
         }
-        Some(Self { start, headers, body: body.to_owned() })
+        Some(Self {
+            start,
+            headers,
+            body: body.to_owned(),
+        })
     }
 
     /// The bytes of the message, with a Content-Length that is right.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = format!("{}\r\n", self.start);
-        for (name, value) in self.headers.iter().filter(|(name, _)| name != "Content-Length") {
+        for (name, value) in self
+            .headers
+            .iter()
+            .filter(|(name, _)| name != "Content-Length")
+        {
             out.push_str(&format!("{name}: {value}\r\n"));
         }
-        out.push_str(&format!("Content-Length: {}\r\n\r\n{}", self.body.len(), self.body));
+        out.push_str(&format!(
+            "Content-Length: {}\r\n\r\n{}",
+            self.body.len(),
+            self.body
+        ));
         out.into_bytes()
     }
 
@@ -97,7 +113,10 @@ impl SipText {
 
     /// The first field of that name.
     pub fn first(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// All values of that name, comma lists taken apart.
@@ -113,7 +132,10 @@ impl SipText {
 
     /// Status code of a response, 0 for a request.
     pub fn status(&self) -> u16 {
-        let code = self.start.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3));
+        let code = self
+            .start
+            .strip_prefix("SIP/2.0 ")
+            .and_then(|rest| rest.get(..3));
         code.and_then(|code| code.parse().ok()).unwrap_or(0)
     }
 
@@ -122,18 +144,26 @@ impl SipText {
         if self.is_request() {
             self.start.split(' ').next().unwrap_or("")
         } else {
-            self.first("CSeq").and_then(|cseq| cseq.split_whitespace().nth(1)).unwrap_or("")
+            self.first("CSeq")
+                .and_then(|cseq| cseq.split_whitespace().nth(1))
+                .unwrap_or("")
         }
     }
 
     /// The request URI, empty for a response.
     pub fn uri(&self) -> &str {
-        if self.is_request() { self.start.split(' ').nth(1).unwrap_or("") } else { "" }
+        if self.is_request() {
+            self.start.split(' ').nth(1).unwrap_or("")
+        } else {
+            ""
+        }
     }
 
     /// The number in CSeq.
     pub fn cseq(&self) -> u32 {
-        let number = self.first("CSeq").and_then(|cseq| cseq.split_whitespace().next());
+        let number = self
+            .first("CSeq")
+            .and_then(|cseq| cseq.split_whitespace().next());
         number.and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
@@ -159,17 +189,21 @@ impl SipText {
 
     /// The branch of the first Via value.
     pub fn branch(&self) -> Option<String> {
-        self.top_via().and_then(|via| parameter(&via, "branch").map(str::to_owned))
+        self.top_via()
+            .and_then(|via| parameter(&via, "branch").map(str::to_owned))
     }
 }
 
 /// A parameter of a header value, looked for outside the angle brackets.
 pub fn parameter<'v>(value: &'v str, name: &str) -> Option<&'v str> {
     let outside = value.rsplit_once('>').map_or(value, |(_, outside)| outside);
-    outside.split(';').skip(1).find_map(|part| match part.split_once('=') {
-        Some((key, text)) => (key.trim() == name).then_some(text.trim()),
-        None => (part.trim() == name).then_some(""),
-    })
+    outside
+        .split(';')
+        .skip(1)
+        .find_map(|part| match part.split_once('=') {
+            Some((key, text)) => (key.trim() == name).then_some(text.trim()),
+            None => (part.trim() == name).then_some(""),
+        })
 }
 
 fn tag(value: &str) -> Option<&str> {
@@ -194,7 +228,10 @@ pub fn host_port(uri: &str) -> &str {
 /// The socket address of a SIP URI whose host is a number; the port is 5060 when not given.
 pub fn socket_of(uri: &str) -> Option<SocketAddr> {
     let place = host_port(uri);
-    place.parse().ok().or_else(|| format!("{place}:5060").parse().ok())
+    place
+        .parse()
+        .ok()
+        .or_else(|| format!("{place}:5060").parse().ok())
 }
 
 fn split_list(value: &str) -> Vec<String> {
@@ -285,10 +322,17 @@ mod tests {
 
     #[test]
     fn comma_lists_are_taken_apart_outside_quotes_and_brackets() {
-        let message = SipText::request("BYE", "sip:a@b").with("Route", "\"a,b\" <sip:x;m=1,2>;lr, <sip:y>");
-        assert_eq!(message.values("Route"), ["\"a,b\" <sip:x;m=1,2>;lr", "<sip:y>"]);
+        let message =
+            SipText::request("BYE", "sip:a@b").with("Route", "\"a,b\" <sip:x;m=1,2>;lr, <sip:y>");
+        assert_eq!(
+            message.values("Route"),
+            ["\"a,b\" <sip:x;m=1,2>;lr", "<sip:y>"]
+        );
         assert_eq!(uri_of("\"q\" <sip:x;lr>;p=1"), "sip:x;lr");
-        assert_eq!(socket_of("sip:u@192.0.2.3:5070;lr"), "192.0.2.3:5070".parse().ok());
+        assert_eq!(
+            socket_of("sip:u@192.0.2.3:5070;lr"),
+            "192.0.2.3:5070".parse().ok()
+        );
         assert_eq!(socket_of("sip:u@192.0.2.3"), "192.0.2.3:5060".parse().ok());
         assert_eq!(socket_of("sip:u@host.example"), None);
     }

@@ -2,7 +2,7 @@
 //! one final response upstream, Via and Max-Forwards (RFC 3261 §16.6, §16.7).
 //! Leaves out everything that only the peers or the records know: see `invariants`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use crate::sip_text::{SipText, parameter};
@@ -31,6 +31,8 @@ pub struct Final {
     pub status: u16,
     /// Its To-tag.
     pub tag: String,
+    /// It came from a vendor, not from the proxy itself.
+    pub marked: bool,
 }
 
 /// A new INVITE that reached the proxy.
@@ -62,12 +64,13 @@ pub struct Tap {
     order: u64,
     handling: Option<String>,
     left: HashMap<(SocketAddr, String), Left>,
+    gone: HashSet<String>,
     finals: HashMap<(SocketAddr, String), Vec<Final>>,
     /// New INVITEs that reached the proxy, by Call-ID.
     pub invites: HashMap<String, InviteSeen>,
     /// 2xx to INVITE that reached the proxy, by Call-ID and To-tag: when first, µs.
     pub answers: HashMap<(String, String), u64>,
-    /// BYEs that reached the proxy, first arrivals only.
+    /// BYEs that reached the proxy, every arrival: the first may have been refused.
     pub byes: Vec<ByeSeen>,
     /// CANCELs that reached the proxy, by Call-ID: when first, µs, and whether a final response had left before.
     pub cancels: HashMap<String, (u64, bool)>,
@@ -79,20 +82,34 @@ impl Tap {
     /// Notes a datagram that reaches the proxy.
     pub fn arrive(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) {
         self.handling = None;
-        let Some(message) = SipText::parse(bytes) else { return };
+        let Some(message) = SipText::parse(bytes) else {
+            return;
+        };
         let call_id = message.call_id().to_owned();
-        let Some(mark) = message.first("X-Sim").map(str::to_owned) else { return };
-        let first = !self.arrivals.contains_key(&mark);
+        let Some(mark) = message.first("X-Sim").map(str::to_owned) else {
+            return;
+        };
         if message.is_request() {
             match message.method() {
                 "INVITE" if message.to_tag().is_none() => {
                     let branch = message.branch().unwrap_or_default();
-                    self.invites.entry(call_id).or_insert(InviteSeen { at_us: now_us, from, branch });
+                    self.invites.entry(call_id).or_insert(InviteSeen {
+                        at_us: now_us,
+                        from,
+                        branch,
+                    });
                 }
-                "BYE" if first => self.byes.push(ByeSeen { at_us: now_us, call_id, mark: mark.clone() }),
+                "BYE" => self.byes.push(ByeSeen {
+                    at_us: now_us,
+                    call_id,
+                    mark: mark.clone(),
+                }),
                 "CANCEL" => {
                     let key = (from, message.branch().unwrap_or_default());
-                    let late = self.finals.get(&key).is_some_and(|finals| !finals.is_empty());
+                    let late = self
+                        .finals
+                        .get(&key)
+                        .is_some_and(|finals| !finals.is_empty());
                     let known = self.invites.contains_key(&call_id);
                     if known {
                         self.cancels.entry(call_id).or_insert((now_us, late));
@@ -106,7 +123,11 @@ impl Tap {
         }
         self.order += 1;
         self.handling = Some(mark.clone());
-        self.arrivals.entry(mark).or_default().push(Arrival { order: self.order, message, from });
+        self.arrivals.entry(mark).or_default().push(Arrival {
+            order: self.order,
+            message,
+            from,
+        });
     }
 
     /// What follows is no longer the handling of a datagram.
@@ -118,15 +139,20 @@ impl Tap {
     pub fn depart(&mut self, now_us: u64, to: SocketAddr, bytes: &[u8]) {
         let Some(message) = SipText::parse(bytes) else {
             let text = String::from_utf8_lossy(bytes).into_owned();
-            self.faults.push(format!("{now_us}: unreadable datagram sent to {to}: {text}"));
+            self.faults.push(format!(
+                "{now_us}: unreadable datagram sent to {to}: {text}"
+            ));
             return;
         };
         if !message.is_request() && message.status() >= 200 && message.method() == "INVITE" {
             self.note_final(now_us, to, &message);
         }
-        let Some(mark) = message.first("X-Sim").map(str::to_owned) else { return };
+        let Some(mark) = message.first("X-Sim").map(str::to_owned) else {
+            return;
+        };
         if let Some(fault) = self.compare(&mark, &message) {
-            self.faults.push(format!("{now_us}: {mark} to {to}: {fault}"));
+            self.faults
+                .push(format!("{now_us}: {mark} to {to}: {fault}"));
         }
         self.check_order(now_us, &mark);
     }
@@ -134,40 +160,69 @@ impl Tap {
     /// RFC 3261 §16.7: one final response per INVITE, or several 2xx (which may also follow another one, step 5).
     fn note_final(&mut self, now_us: u64, to: SocketAddr, message: &SipText) {
         let (status, tag) = (message.status(), message.to_tag().unwrap_or("").to_owned());
-        let finals = self.finals.entry((to, message.branch().unwrap_or_default())).or_default();
-        if finals.iter().any(|known| known.status == status && known.tag == tag) {
+        let finals = self
+            .finals
+            .entry((to, message.branch().unwrap_or_default()))
+            .or_default();
+        if finals
+            .iter()
+            .any(|known| known.status == status && known.tag == tag)
+        {
             return;
         }
+        // A refusal for a limit is made without state: the INVITE sent again may find room (overload, RFC 3261 §16.11).
+        finals.retain(|known| known.marked || known.status != 503);
         if status >= 300 && !finals.is_empty() {
             self.faults.push(format!(
                 "{now_us}: {} hears {status} ({tag}) after {finals:?}",
                 message.call_id()
             ));
         }
-        finals.push(Final { at_us: now_us, status, tag });
+        let marked = message.first("X-Sim").is_some();
+        finals.push(Final {
+            at_us: now_us,
+            status,
+            tag,
+            marked,
+        });
     }
 
     /// What was forwarded must be what came, but for what §16.6 and §16.7 change.
     fn compare(&self, mark: &str, out: &SipText) -> Option<String> {
         let came = &self.arrivals.get(mark)?.last()?.message;
         let kept = |message: &SipText| -> Vec<(String, String)> {
-            let changed = ["Via", "Max-Forwards", "Route", "Record-Route", "Content-Length"];
+            let changed = [
+                "Via",
+                "Max-Forwards",
+                "Route",
+                "Record-Route",
+                "Content-Length",
+            ];
             let fields = message.headers.iter();
-            fields.filter(|(name, _)| !changed.contains(&name.as_str())).cloned().collect()
+            fields
+                .filter(|(name, _)| !changed.contains(&name.as_str()))
+                .cloned()
+                .collect()
         };
         if kept(came) != kept(out) || came.body != out.body {
             return Some(format!("changed on the way: {came:?} became {out:?}"));
         }
         let branches = |message: &SipText| -> Vec<String> {
             let vias = message.values("Via");
-            vias.iter().map(|via| parameter(via, "branch").unwrap_or("").to_owned()).collect()
+            vias.iter()
+                .map(|via| parameter(via, "branch").unwrap_or("").to_owned())
+                .collect()
         };
         let (before, after) = (branches(came), branches(out));
         if came.is_request() {
             if after.get(1..) != Some(&before[..]) {
                 return Some(format!("Via {before:?} became {after:?}"));
             }
-            let hops = |message: &SipText| message.first("Max-Forwards").and_then(|hops| hops.parse::<u32>().ok());
+            let hops = |message: &SipText| {
+                message
+                    .first("Max-Forwards")
+                    .and_then(|hops| hops.parse::<u32>().ok())
+            };
             if hops(out).map(|hops| hops + 1) != hops(came) {
                 return Some("Max-Forwards is not one less".to_owned());
             }
@@ -179,36 +234,58 @@ impl Tap {
 
     /// Two messages of one dialog that came in order from one source leave in that order.
     fn check_order(&mut self, now_us: u64, mark: &str) {
-        let Some(arrivals) = self.arrivals.get(mark) else { return };
+        let Some(arrivals) = self.arrivals.get(mark) else {
+            return;
+        };
         // Forwarded while being handled: it is this arrival that counts, earlier ones may have been refused or lost on us.
         // Else it had been parked, and came when it first came.
         let own = self.handling.as_deref() == Some(mark);
-        let Some(arrival) = (if own { arrivals.last() } else { arrivals.first() }) else { return };
+        let Some(arrival) = (if own {
+            arrivals.last()
+        } else {
+            arrivals.first()
+        }) else {
+            return;
+        };
         let message = &arrival.message;
-        let mut tags = [message.from_tag().unwrap_or(""), message.to_tag().unwrap_or("")];
+        let mut tags = [
+            message.from_tag().unwrap_or(""),
+            message.to_tag().unwrap_or(""),
+        ];
         tags.sort_unstable();
-        let group = (arrival.from, format!("{} {} {}", message.call_id(), tags[0], tags[1]));
+        let group = (
+            arrival.from,
+            format!("{} {} {}", message.call_id(), tags[0], tags[1]),
+        );
         let order = arrival.order;
-        match self.left.get_mut(&group) {
-            Some(last) if last.mark == mark => {}
-            Some(last) if last.order > order => {
-                // A retransmission that is forwarded again (2xx, ACK) follows what came after its first arrival.
-                if arrivals.len() == 1 {
-                    let fault = format!("{now_us}: {mark} was overtaken by {} in {}", last.mark, group.1);
-                    self.faults.push(fault);
-                }
-            }
-            Some(last) => *last = Left { order, mark: mark.to_owned() },
-            None => {
-                self.left.insert(group, Left { order, mark: mark.to_owned() });
-            }
+        // A retransmission that is forwarded again (2xx, ACK) has had its turn.
+        if !self.gone.insert(mark.to_owned()) {
+            return;
         }
+        if let Some(last) = self.left.get(&group).filter(|last| last.order > order) {
+            self.faults.push(format!(
+                "{now_us}: {mark} was overtaken by {} in {}",
+                last.mark, group.1
+            ));
+            return;
+        }
+        self.left.insert(
+            group,
+            Left {
+                order,
+                mark: mark.to_owned(),
+            },
+        );
     }
 
     /// Final responses that left for the new INVITE of that Call-ID.
     pub fn finals(&self, call_id: &str) -> &[Final] {
-        let key = self.invites.get(call_id).map(|invite| (invite.from, invite.branch.clone()));
-        key.and_then(|key| self.finals.get(&key)).map_or(&[], Vec::as_slice)
+        let key = self
+            .invites
+            .get(call_id)
+            .map(|invite| (invite.from, invite.branch.clone()));
+        key.and_then(|key| self.finals.get(&key))
+            .map_or(&[], Vec::as_slice)
     }
 }
 
@@ -228,14 +305,20 @@ mod tests {
     }
 
     fn forwarded(mut message: SipText) -> Vec<u8> {
-        message.headers.insert(0, ("Via".to_owned(), "SIP/2.0/UDP p;branch=z9hG4bKp".to_owned()));
+        message.headers.insert(
+            0,
+            ("Via".to_owned(), "SIP/2.0/UDP p;branch=z9hG4bKp".to_owned()),
+        );
         message.set("Max-Forwards", "69");
         message.encode()
     }
 
     #[test]
     fn a_swap_within_a_dialog_is_seen() {
-        let (source, to) = ("192.0.2.9:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+        let (source, to) = (
+            "192.0.2.9:5060".parse().unwrap(),
+            "192.0.2.2:5060".parse().unwrap(),
+        );
         let mut tap = Tap::default();
         tap.arrive(0, source, &message("ACK", "m1").encode());
         tap.arrive(1, source, &message("BYE", "m2").encode());
@@ -247,7 +330,10 @@ mod tests {
 
     #[test]
     fn a_changed_header_is_seen() {
-        let (source, to) = ("192.0.2.9:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+        let (source, to) = (
+            "192.0.2.9:5060".parse().unwrap(),
+            "192.0.2.2:5060".parse().unwrap(),
+        );
         let mut tap = Tap::default();
         tap.arrive(0, source, &message("BYE", "m1").encode());
         tap.depart(0, to, &forwarded(message("BYE", "m1").with("Subject", "x")));

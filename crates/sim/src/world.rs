@@ -78,7 +78,12 @@ pub struct VendorPlan {
 impl VendorPlan {
     /// A vendor without limits.
     pub fn new(rate: &str, scripts: Vec<VendorScript>) -> Self {
-        Self { rate: rate.to_owned(), channel_limit: None, gateway: None, scripts }
+        Self {
+            rate: rate.to_owned(),
+            channel_limit: None,
+            gateway: None,
+            scripts,
+        }
     }
 }
 
@@ -94,7 +99,11 @@ pub struct Recorded {
 /// Something that comes by itself at its moment.
 #[derive(Debug)]
 enum Pending {
-    Job { boot: u32, lane: usize, result: JobResult },
+    Job {
+        boot: u32,
+        lane: usize,
+        result: JobResult,
+    },
     Unreachable(SocketAddr),
 }
 
@@ -158,16 +167,30 @@ impl World {
                 name: format!("v{place}"),
                 rate: plan.rate.clone(),
                 channel_limit: plan.channel_limit,
-                gateways: vec![plan.gateway.clone().unwrap_or_else(|| vendor_address(place).to_string())],
+                gateways: vec![
+                    plan.gateway
+                        .clone()
+                        .unwrap_or_else(|| vendor_address(place).to_string()),
+                ],
             })
             .collect();
         let mut slots = SlotRegistry::new();
-        let snapshot =
-            routing_data::snapshot(&config.customer, &specs, &mut slots).expect("the run's routing data");
+        let snapshot = routing_data::snapshot(&config.customer, &specs, &mut slots)
+            .expect("the run's routing data");
         let limits = std::iter::once((customer_trunk(), config.customer.channel_limit));
-        let limits = limits.chain(specs.iter().enumerate().map(|(at, spec)| (vendor_trunk(at), spec.channel_limit)));
+        let limits = limits.chain(
+            specs
+                .iter()
+                .enumerate()
+                .map(|(at, spec)| (vendor_trunk(at), spec.channel_limit)),
+        );
         let vendors = plans.into_iter().enumerate().map(|(place, plan)| {
-            VendorHost::new(&format!("v{place}"), vendor_address(place), proxy, plan.scripts)
+            VendorHost::new(
+                &format!("v{place}"),
+                vendor_address(place),
+                proxy,
+                plan.scripts,
+            )
         });
         let mut world = Self {
             now_us: 0,
@@ -202,8 +225,11 @@ impl World {
     /// Starts the lanes of the current boot.
     fn boot(&mut self) {
         self.counters = Arc::new(TrunkCounters::new());
-        let listener =
-            ListenerInfo { transport: Transport::Udp, address: self.proxy, advertise: self.proxy.to_string() };
+        let listener = ListenerInfo {
+            transport: Transport::Udp,
+            address: self.proxy,
+            advertise: self.proxy.to_string(),
+        };
         self.cores = (0..self.config.lanes)
             .map(|lane| {
                 let config = CoreConfig {
@@ -217,7 +243,11 @@ impl World {
                     cookie_key_previous: None,
                     timers: TimerConfig::default(),
                     policy: self.config.policy.clone(),
-                    seed: self.config.seed.wrapping_mul(31).wrapping_add(u64::from(self.boot) << 8 | u64::from(lane)),
+                    seed: self
+                        .config
+                        .seed
+                        .wrapping_mul(31)
+                        .wrapping_add(u64::from(self.boot) << 8 | u64::from(lane)),
                     counters: Arc::clone(&self.counters),
                 };
                 ProxyCore::new(config, Arc::clone(&self.snapshot))
@@ -274,7 +304,9 @@ impl World {
                     }
                 }
                 Record::Ended(cdr) => open.retain(|call| call.cdr.cdr_id != cdr.cdr_id),
-                Record::AttemptEnded { cdr_id, attempt, .. } => {
+                Record::AttemptEnded {
+                    cdr_id, attempt, ..
+                } => {
                     open.retain(|call| call.cdr.cdr_id != *cdr_id || call.attempt != *attempt);
                 }
                 _ => {}
@@ -284,7 +316,10 @@ impl World {
     }
 
     fn now(&self) -> Now {
-        Now { mono_us: self.now_us - self.boot_us, wall_us: wall_us(self.now_us) + self.wall_step_us }
+        Now {
+            mono_us: self.now_us - self.boot_us,
+            wall_us: wall_us(self.now_us) + self.wall_step_us,
+        }
     }
 
     /// No new calls from now on.
@@ -296,7 +331,11 @@ impl World {
 
     fn keep_stats(&mut self) {
         for stat in Stat::ALL {
-            let value: u64 = self.cores.iter().map(|core| core.stats().value(*stat)).sum();
+            let value: u64 = self
+                .cores
+                .iter()
+                .map(|core| core.stats().value(*stat))
+                .sum();
             *self.past.entry(stat.as_str()).or_default() += value;
         }
     }
@@ -309,7 +348,10 @@ impl World {
 
     /// Refusals by cause over all lanes of this boot.
     pub fn refused(&self, cause: accounting::Cause) -> u64 {
-        self.cores.iter().map(|core| core.stats().refused(cause)).sum()
+        self.cores
+            .iter()
+            .map(|core| core.stats().refused(cause))
+            .sum()
     }
 
     /// Transactions left in all lanes.
@@ -325,30 +367,43 @@ impl World {
     /// Channels in use of every trunk, customer first.
     pub fn channels(&self) -> Vec<u32> {
         let slot = |trunk: &TrunkId| self.slots.slot(*trunk).unwrap_or(0);
-        self.limits.iter().map(|(trunk, _)| self.counters.channels(slot(trunk))).collect()
+        self.limits
+            .iter()
+            .map(|(trunk, _)| self.counters.channels(slot(trunk)))
+            .collect()
     }
 
     /// The finished CDRs, in order.
     pub fn cdrs(&self) -> Vec<&accounting::Cdr> {
-        let ended = self.records.iter().filter_map(|recorded| match &recorded.record {
-            Record::Ended(cdr) => Some(&**cdr),
-            _ => None,
-        });
+        let ended = self
+            .records
+            .iter()
+            .filter_map(|recorded| match &recorded.record {
+                Record::Ended(cdr) => Some(&**cdr),
+                _ => None,
+            });
         ended.collect()
     }
 
     /// The finished CDR of a call, if there is exactly one.
     pub fn cdr(&self, call_id: &str) -> Option<&accounting::Cdr> {
-        let all: Vec<_> = self.cdrs().into_iter().filter(|cdr| cdr.call_id == call_id).collect();
+        let all: Vec<_> = self
+            .cdrs()
+            .into_iter()
+            .filter(|cdr| cdr.call_id == call_id)
+            .collect();
         if let [cdr] = all[..] { Some(cdr) } else { None }
     }
 
     /// Ids of calls with an `Answered` record.
     pub fn answered_ids(&self) -> Vec<Uuid> {
-        let answered = self.records.iter().filter_map(|recorded| match &recorded.record {
-            Record::Answered(call) => Some(call.cdr.cdr_id),
-            _ => None,
-        });
+        let answered = self
+            .records
+            .iter()
+            .filter_map(|recorded| match &recorded.record {
+                Record::Answered(call) => Some(call.cdr.cdr_id),
+                _ => None,
+            });
         answered.collect()
     }
 
@@ -385,6 +440,20 @@ impl World {
             && self.network.next_us().is_none()
     }
 
+    /// Who is not done, for a report.
+    pub fn waiting_peers(&self) -> String {
+        let callers = self.callers.iter().filter(|host| !host.is_done());
+        let callers = callers.map(|host| format!("{} {:?}", host.agent.name(), host.waiting_calls()));
+        let vendors = self.vendors.iter().filter(|host| !host.is_done());
+        let vendors = vendors.map(|host| format!("{} {:?}", host.agent.name(), host.waiting_calls()));
+        format!("peers are not done: {:?}", callers.chain(vendors).collect::<Vec<_>>())
+    }
+
+    /// Requests that have had no final response yet, in all lanes.
+    pub fn unfinished_requests(&self) -> usize {
+        self.cores.iter().map(ProxyCore::unfinished_requests).sum()
+    }
+
     fn is_stuck(&mut self) -> bool {
         if self.stuck.0 == self.now_us {
             self.stuck.1 += 1;
@@ -393,7 +462,10 @@ impl World {
         }
         if self.stuck.1 > STUCK_EVENTS_MAX {
             let deadlines: Vec<_> = self.cores.iter().map(ProxyCore::next_deadline_us).collect();
-            let fault = format!("{}: time stands still, deadlines of the lanes {deadlines:?}", self.now_us);
+            let fault = format!(
+                "{}: time stands still, deadlines of the lanes {deadlines:?}",
+                self.now_us
+            );
             self.faults.push(fault);
         }
         !self.faults.is_empty()
@@ -402,10 +474,18 @@ impl World {
     fn next_us(&self) -> Option<u64> {
         let callers = self.callers.iter().filter_map(CallerHost::next_us);
         let vendors = self.vendors.iter().filter_map(VendorHost::next_us);
-        let cores = self.cores.iter().filter_map(ProxyCore::next_deadline_us).map(|us| us + self.boot_us);
+        let cores = self
+            .cores
+            .iter()
+            .filter_map(ProxyCore::next_deadline_us)
+            .map(|us| us + self.boot_us);
         let cores = cores.filter(|_| !self.down);
         let others = [self.network.next_us(), self.pending.next_us()];
-        callers.chain(vendors).chain(cores).chain(others.into_iter().flatten()).min()
+        callers
+            .chain(vendors)
+            .chain(cores)
+            .chain(others.into_iter().flatten())
+            .min()
     }
 
     fn step(&mut self) {
@@ -431,17 +511,27 @@ impl World {
             return;
         }
         let (now_us, from) = (self.now_us, datagram.from);
-        if let Some(host) = self.callers.iter_mut().find(|host| host.agent.address == datagram.to) {
+        if let Some(host) = self
+            .callers
+            .iter_mut()
+            .find(|host| host.agent.address == datagram.to)
+        {
             host.on_datagram(now_us, from, &datagram.bytes);
-        } else if let Some(host) = self.vendors.iter_mut().find(|host| host.agent.address == datagram.to) {
+        } else if let Some(host) = self
+            .vendors
+            .iter_mut()
+            .find(|host| host.agent.address == datagram.to)
+        {
             if !host.up && self.config.icmp {
-                self.pending.push(now_us + 1000, Pending::Unreachable(datagram.to));
+                self.pending
+                    .push(now_us + 1000, Pending::Unreachable(datagram.to));
                 return;
             }
             host.on_datagram(now_us, from, &datagram.bytes);
         } else {
             if self.config.icmp {
-                self.pending.push(now_us + 1000, Pending::Unreachable(datagram.to));
+                self.pending
+                    .push(now_us + 1000, Pending::Unreachable(datagram.to));
             }
             self.to_nowhere.push(datagram);
         }
@@ -449,7 +539,12 @@ impl World {
 
     fn give_to_core(&mut self, datagram: &Datagram) {
         self.tap.arrive(self.now_us, datagram.from, &datagram.bytes);
-        let owner = steer::owner(&datagram.bytes, self.config.lanes, self.boot, self.hash_seed());
+        let owner = steer::owner(
+            &datagram.bytes,
+            self.config.lanes,
+            self.boot,
+            self.hash_seed(),
+        );
         let flow = Flow {
             transport: Transport::Udp,
             listener: 0,
@@ -460,7 +555,8 @@ impl World {
         let now = self.now();
         let lane = usize::from(owner.lane);
         let Some(core) = self.cores.get_mut(lane) else {
-            self.faults.push(format!("{}: lane {lane} does not exist", self.now_us));
+            self.faults
+                .push(format!("{}: lane {lane} does not exist", self.now_us));
             return;
         };
         let before = outcomes(core);
@@ -469,7 +565,10 @@ impl World {
         if (after.0 - before.0, after.1 - before.1) != (1, 1) {
             let text = String::from_utf8_lossy(&datagram.bytes).into_owned();
             let counted = after.1 - before.1;
-            self.faults.push(format!("{}: a datagram has {counted} outcomes: {text}", self.now_us));
+            self.faults.push(format!(
+                "{}: a datagram has {counted} outcomes: {text}",
+                self.now_us
+            ));
         }
         self.drain(Some(lane));
     }
@@ -502,7 +601,10 @@ impl World {
         let now = self.now();
         if !self.down {
             for lane in 0..self.cores.len() {
-                if self.cores[lane].next_deadline_us().is_some_and(|at_us| at_us <= now.mono_us) {
+                if self.cores[lane]
+                    .next_deadline_us()
+                    .is_some_and(|at_us| at_us <= now.mono_us)
+                {
                     self.cores[lane].handle_timeouts(now, &mut self.output);
                     self.drain(Some(lane));
                 }
@@ -524,7 +626,10 @@ impl World {
         }
         for job in output.jobs.drain(..) {
             if job.deadline_us <= self.now_us - self.boot_us {
-                self.faults.push(format!("{}: a job with a deadline in the past: {job:?}", self.now_us));
+                self.faults.push(format!(
+                    "{}: a job with a deadline in the past: {job:?}",
+                    self.now_us
+                ));
             }
             // Deadlines are in the time of this boot.
             let now_us = self.now_us - self.boot_us;
@@ -532,15 +637,26 @@ impl World {
             if self.config.trace {
                 trace_line(self.now_us, &format!("lane {lane:?} asks {job:?}"));
             }
-            let pending = Pending::Job { boot: self.boot, lane: lane.unwrap_or(0), result };
+            let pending = Pending::Job {
+                boot: self.boot,
+                lane: lane.unwrap_or(0),
+                result,
+            };
             self.pending.push(at_us + self.boot_us, pending);
         }
         for (flow, bytes) in output.outbox.iter() {
             self.tap.depart(self.now_us, flow.remote, bytes);
             if flow.local != self.proxy {
-                self.faults.push(format!("{}: a datagram leaves from {}", self.now_us, flow.local));
+                self.faults.push(format!(
+                    "{}: a datagram leaves from {}",
+                    self.now_us, flow.local
+                ));
             }
-            let datagram = Datagram { from: self.proxy, to: flow.remote, bytes: bytes.to_vec() };
+            let datagram = Datagram {
+                from: self.proxy,
+                to: flow.remote,
+                bytes: bytes.to_vec(),
+            };
             if self.config.trace {
                 trace(self.now_us, "leaves", &datagram);
             }
@@ -560,14 +676,26 @@ impl World {
         record.encode(&mut bytes);
         match Record::decode(&bytes) {
             Ok(again) if again == record => {}
-            other => self.faults.push(format!("{}: {record:?} came back as {other:?}", self.now_us)),
+            other => self.faults.push(format!(
+                "{}: {record:?} came back as {other:?}",
+                self.now_us
+            )),
         }
-        self.records.push(Recorded { at_us: self.now_us, record });
+        self.records.push(Recorded {
+            at_us: self.now_us,
+            record,
+        });
     }
 
     fn flush_peers(&mut self) {
-        let callers = self.callers.iter_mut().flat_map(|host| host.agent.outgoing.drain(..));
-        let vendors = self.vendors.iter_mut().flat_map(|host| host.agent.outgoing.drain(..));
+        let callers = self
+            .callers
+            .iter_mut()
+            .flat_map(|host| host.agent.outgoing.drain(..));
+        let vendors = self
+            .vendors
+            .iter_mut()
+            .flat_map(|host| host.agent.outgoing.drain(..));
         for datagram in callers.chain(vendors) {
             if self.config.trace {
                 trace(self.now_us, "is sent", &datagram);
@@ -580,11 +708,15 @@ impl World {
         for (trunk, limit) in &self.limits {
             let in_use = self.counters.channels(self.slots.slot(*trunk).unwrap_or(0));
             if limit.is_some_and(|limit| in_use > limit) {
-                self.faults.push(format!("{}: {trunk:?} has {in_use} channels, limit {limit:?}", self.now_us));
+                self.faults.push(format!(
+                    "{}: {trunk:?} has {in_use} channels, limit {limit:?}",
+                    self.now_us
+                ));
             }
         }
         if self.counters.underflows() > 0 {
-            self.faults.push(format!("{}: a channel was given back twice", self.now_us));
+            self.faults
+                .push(format!("{}: a channel was given back twice", self.now_us));
         }
     }
 }
@@ -606,7 +738,10 @@ fn outcomes(core: &ProxyCore) -> (u64, u64) {
         Stat::ResponsesStray,
     ];
     let stats = core.stats();
-    (stats.value(Stat::DatagramsIn), OUTCOMES.iter().map(|stat| stats.value(*stat)).sum())
+    (
+        stats.value(Stat::DatagramsIn),
+        OUTCOMES.iter().map(|stat| stats.value(*stat)).sum(),
+    )
 }
 
 #[expect(clippy::print_stderr, reason = "the trace of a run is for people")]

@@ -16,7 +16,9 @@ fn invite() -> SipText {
 
 fn server_of(event: Option<AgentEvent>) -> (u64, SipText) {
     match event {
-        Some(AgentEvent::Request { server, request, .. }) => (server, request),
+        Some(AgentEvent::Request {
+            server, request, ..
+        }) => (server, request),
         other => panic!("{other:?}"),
     }
 }
@@ -50,7 +52,11 @@ fn a_refusal_is_repeated_until_the_ack_arrives() {
     }
     let acks = std::mem::take(&mut caller.outgoing);
     assert_eq!(acks.len(), 2);
-    assert!(callee.on_datagram(0, acks[0].from, &acks[0].bytes).is_none());
+    assert!(
+        callee
+            .on_datagram(0, acks[0].from, &acks[0].bytes)
+            .is_none()
+    );
     assert!(callee.on_time(T1_US * 10).is_empty());
     assert!(callee.outgoing.is_empty());
     assert_eq!(callee.next_us(), None);
@@ -65,7 +71,9 @@ fn a_cancel_finds_the_invite_it_cancels() {
     let sent = std::mem::take(&mut caller.outgoing);
     let (server, _) = server_of(callee.on_datagram(0, sent[0].from, &sent[0].bytes));
     match callee.on_datagram(0, sent[1].from, &sent[1].bytes) {
-        Some(AgentEvent::Request { cancels, request, .. }) => {
+        Some(AgentEvent::Request {
+            cancels, request, ..
+        }) => {
             assert_eq!(cancels, Some(server));
             assert_eq!(request.method(), "CANCEL");
         }

@@ -15,7 +15,12 @@ fn a_normal_call_is_answered_hung_up_and_billed() {
     let mut world = world_of(vec![VendorScript::default()]);
     call(&mut world, CallPlan::default());
     assert_eq!(heard(&world.callers[0].calls[0]), [200]);
-    let provisionals: Vec<u16> = world.callers[0].calls[0].saw.provisionals.iter().map(|heard| heard.1).collect();
+    let provisionals: Vec<u16> = world.callers[0].calls[0]
+        .saw
+        .provisionals
+        .iter()
+        .map(|heard| heard.1)
+        .collect();
     assert_eq!(provisionals, [100, 180]);
     let cdr = only_cdr(&world);
     // 5 ms each way: the 2xx passes the proxy at 2.015 s, the BYE at 12.025 s.
@@ -24,7 +29,10 @@ fn a_normal_call_is_answered_hung_up_and_billed() {
     assert_eq!(cdr.answer_us, Some(WALL_START_US + 2_015_000));
     assert_eq!(cdr.end_us, Some(WALL_START_US + 12_025_000));
     assert_eq!(cdr.duration_us, 10_010_000);
-    assert_eq!((cdr.status, cdr.cause, cdr.ended_by), (200, Cause::Answered, Some(EndedBy::Caller)));
+    assert_eq!(
+        (cdr.status, cdr.cause, cdr.ended_by),
+        (200, Cause::Answered, Some(EndedBy::Caller))
+    );
     assert_eq!(attempts(cdr), [("v0", 200, Cause::Answered)]);
     let rated = cdr.rated();
     assert_eq!(rated.customer_billed_s, 11);
@@ -32,19 +40,47 @@ fn a_normal_call_is_answered_hung_up_and_billed() {
     assert_eq!(rated.vendor_price, Some(decimal("0.011")));
     // INVITE, 100, 180, 200, ACK, BYE, 200.
     assert_eq!(
-        stats(&world, [Stat::DatagramsIn, Stat::Invites, Stat::Attempts, Stat::CallsAnswered, Stat::CallsEnded]),
+        stats(
+            &world,
+            [
+                Stat::DatagramsIn,
+                Stat::Invites,
+                Stat::Attempts,
+                Stat::CallsAnswered,
+                Stat::CallsEnded
+            ]
+        ),
         [7, 1, 1, 1, 1]
     );
-    assert_eq!(stats(&world, [Stat::AcksForwarded, Stat::ResponsesAbsorbed, Stat::ResponsesStray]), [1, 0, 0]);
+    assert_eq!(
+        stats(
+            &world,
+            [
+                Stat::AcksForwarded,
+                Stat::ResponsesAbsorbed,
+                Stat::ResponsesStray
+            ]
+        ),
+        [1, 0, 0]
+    );
     // 100 to the caller; INVITE, 180, 200, ACK, BYE, 200 through.
     assert_eq!(world.network.counts().sent, 14);
 }
 
 #[test]
 fn the_callee_hangs_up_and_is_named() {
-    let script = VendorScript { acts: vec![(3 * SECOND, Act::Bye)], ..VendorScript::default() };
+    let script = VendorScript {
+        acts: vec![(3 * SECOND, Act::Bye)],
+        ..VendorScript::default()
+    };
     let mut world = world_of(vec![script]);
-    call(&mut world, CallPlan { acts: Vec::new(), ..CallPlan::default() });
+    call(
+        &mut world,
+        CallPlan {
+            acts: Vec::new(),
+            ..CallPlan::default()
+        },
+    );
     let cdr = only_cdr(&world);
     assert_eq!(cdr.ended_by, Some(EndedBy::Callee));
     assert_eq!(cdr.duration_us, 3 * SECOND - 5 * MS + 5 * MS);
@@ -53,9 +89,18 @@ fn the_callee_hangs_up_and_is_named() {
 
 #[test]
 fn both_hang_up_at_once_and_one_cdr_is_written() {
-    let script = VendorScript { acts: vec![(3 * SECOND + 10 * MS, Act::Bye)], ..VendorScript::default() };
+    let script = VendorScript {
+        acts: vec![(3 * SECOND + 10 * MS, Act::Bye)],
+        ..VendorScript::default()
+    };
     let mut world = world_of(vec![script]);
-    call(&mut world, CallPlan { acts: vec![(3 * SECOND, Act::Bye)], ..CallPlan::default() });
+    call(
+        &mut world,
+        CallPlan {
+            acts: vec![(3 * SECOND, Act::Bye)],
+            ..CallPlan::default()
+        },
+    );
     assert_eq!(only_cdr(&world).duration_us / SECOND, 3);
 }
 
@@ -75,7 +120,13 @@ fn a_busy_callee_ends_the_hunt() {
 #[test]
 fn an_invite_without_hops_left_is_refused_with_483() {
     let mut world = world_of(vec![VendorScript::default()]);
-    call(&mut world, CallPlan { max_forwards: 0, ..CallPlan::default() });
+    call(
+        &mut world,
+        CallPlan {
+            max_forwards: 0,
+            ..CallPlan::default()
+        },
+    );
     assert_eq!(heard(&world.callers[0].calls[0]), [483]);
     assert!(world.vendors[0].calls.is_empty());
 }
@@ -84,7 +135,10 @@ fn an_invite_without_hops_left_is_refused_with_483() {
 fn a_draining_proxy_takes_no_new_call_and_ends_the_old_one() {
     let mut world = world_of(vec![VendorScript::default()]);
     world.callers[0].plan(CallPlan::default());
-    world.callers[0].plan(CallPlan { starts_us: 5 * SECOND, ..CallPlan::default() });
+    world.callers[0].plan(CallPlan {
+        starts_us: 5 * SECOND,
+        ..CallPlan::default()
+    });
     world.run_until(4 * SECOND);
     world.set_draining(true);
     finish(&mut world);
@@ -98,13 +152,36 @@ fn a_call_that_lasts_too_long_is_ended_to_both_sides() {
     let mut config = WorldConfig::default();
     config.policy.max_call_us = 30 * SECOND;
     let mut world = world(config, vendors_of(vec![VendorScript::default()]));
-    call(&mut world, CallPlan { acts: Vec::new(), ..CallPlan::default() });
+    call(
+        &mut world,
+        CallPlan {
+            acts: Vec::new(),
+            ..CallPlan::default()
+        },
+    );
     let cdr = only_cdr(&world);
-    assert_eq!((cdr.cause, cdr.ended_by), (Cause::MaxDuration, Some(EndedBy::Proxy)));
+    assert_eq!(
+        (cdr.cause, cdr.ended_by),
+        (Cause::MaxDuration, Some(EndedBy::Proxy))
+    );
     assert_eq!(cdr.duration_us / SECOND, 30);
     assert_eq!(world.stat(Stat::OwnByes), 2);
-    assert!(world.callers[0].calls[0].first_leg().unwrap().bye_heard_us.is_some());
-    assert!(world.vendors[0].calls[0].leg.as_ref().unwrap().log.bye_heard_us.is_some());
+    assert!(
+        world.callers[0].calls[0]
+            .first_leg()
+            .unwrap()
+            .bye_heard_us
+            .is_some()
+    );
+    assert!(
+        world.vendors[0].calls[0]
+            .leg
+            .as_ref()
+            .unwrap()
+            .log
+            .bye_heard_us
+            .is_some()
+    );
 }
 
 #[test]
@@ -123,11 +200,23 @@ fn a_request_of_an_unknown_source_is_refused_and_added_up() {
     world.run_until(300 * SECOND);
     assert!(world.faults.is_empty(), "{:?}", world.faults);
     assert!(world.cdrs().is_empty());
-    assert_eq!(world.tap.finals("stranger").iter().map(|heard| heard.status).collect::<Vec<_>>(), [403]);
+    assert_eq!(
+        world
+            .tap
+            .finals("stranger")
+            .iter()
+            .map(|heard| heard.status)
+            .collect::<Vec<_>>(),
+        [403]
+    );
     assert_eq!(world.refused(Cause::UnknownSource), 1);
-    let refused: Vec<u64> = world.records.iter().filter_map(|recorded| match &recorded.record {
-        accounting::Record::Refused(refused) => Some(refused.count),
-        _ => None,
-    }).collect();
+    let refused: Vec<u64> = world
+        .records
+        .iter()
+        .filter_map(|recorded| match &recorded.record {
+            accounting::Record::Refused(refused) => Some(refused.count),
+            _ => None,
+        })
+        .collect();
     assert_eq!(refused, [1]);
 }

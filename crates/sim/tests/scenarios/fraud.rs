@@ -13,7 +13,14 @@ use crate::{call, only_cdr, world_of};
 fn defrauds(fraud: Fraud, drop_route: bool) -> World {
     let mut world = world_of(vec![VendorScript::default()]);
     let acts = vec![(2 * SECOND, Act::Fraud(fraud)), (20 * SECOND, Act::Bye)];
-    call(&mut world, CallPlan { acts, drop_route, ..CallPlan::default() });
+    call(
+        &mut world,
+        CallPlan {
+            acts,
+            drop_route,
+            ..CallPlan::default()
+        },
+    );
     world
 }
 
@@ -60,8 +67,16 @@ fn a_bye_from_a_foreign_source() {
         let world = defrauds(Fraud::ForeignSource, drop_route);
         assert_billed_in_full(&world);
         let foreign: std::net::SocketAddr = FOREIGN.parse().unwrap();
-        let told: Vec<_> = world.to_nowhere.iter().filter(|datagram| datagram.to == foreign).collect();
-        assert!(told.iter().all(|datagram| datagram.bytes.starts_with(b"SIP/2.0 403") || datagram.bytes.starts_with(b"SIP/2.0 481")));
+        let told: Vec<_> = world
+            .to_nowhere
+            .iter()
+            .filter(|datagram| datagram.to == foreign)
+            .collect();
+        assert!(
+            told.iter()
+                .all(|datagram| datagram.bytes.starts_with(b"SIP/2.0 403")
+                    || datagram.bytes.starts_with(b"SIP/2.0 481"))
+        );
     }
 }
 
@@ -92,15 +107,34 @@ fn a_bye_whose_request_uri_leads_nowhere() {
 
 fn assert_nothing_went_nowhere(world: &World) {
     let nowhere: std::net::SocketAddr = NOWHERE.parse().unwrap();
-    assert!(world.to_nowhere.iter().all(|datagram| datagram.to != nowhere));
+    assert!(
+        world
+            .to_nowhere
+            .iter()
+            .all(|datagram| datagram.to != nowhere)
+    );
 }
 
 #[test]
 fn the_callee_cannot_stop_the_meter_either() {
-    for fraud in [Fraud::MaxForwardsZero, Fraud::WrongTag, Fraud::LowCseq, Fraud::ForeignSource] {
-        let script = VendorScript { acts: vec![(SECOND, Act::Info), (2 * SECOND, Act::Fraud(fraud))], ..VendorScript::default() };
+    for fraud in [
+        Fraud::MaxForwardsZero,
+        Fraud::WrongTag,
+        Fraud::LowCseq,
+        Fraud::ForeignSource,
+    ] {
+        let script = VendorScript {
+            acts: vec![(SECOND, Act::Info), (2 * SECOND, Act::Fraud(fraud))],
+            ..VendorScript::default()
+        };
         let mut world = world_of(vec![script]);
-        call(&mut world, CallPlan { acts: vec![(20 * SECOND, Act::Bye)], ..CallPlan::default() });
+        call(
+            &mut world,
+            CallPlan {
+                acts: vec![(20 * SECOND, Act::Bye)],
+                ..CallPlan::default()
+            },
+        );
         assert_eq!(only_cdr(&world).duration_us, 20_010_000, "{fraud:?}");
     }
 }

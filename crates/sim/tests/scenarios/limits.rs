@@ -11,7 +11,10 @@ use crate::{finish, heard, vendors_of, world};
 
 fn plan_calls(world: &mut World, count: u64, apart_us: u64) {
     for number in 0..count {
-        world.callers[0].plan(CallPlan { starts_us: number * apart_us, ..CallPlan::default() });
+        world.callers[0].plan(CallPlan {
+            starts_us: number * apart_us,
+            ..CallPlan::default()
+        });
     }
 }
 
@@ -21,12 +24,18 @@ fn finals(world: &World) -> Vec<Vec<u16>> {
 
 #[test]
 fn a_customer_at_its_channel_limit_hears_503() {
-    let mut config = WorldConfig { lanes: 3, ..WorldConfig::default() };
+    let mut config = WorldConfig {
+        lanes: 3,
+        ..WorldConfig::default()
+    };
     config.customer.channel_limit = Some(2);
     let mut world = world(config, vendors_of(vec![VendorScript::default()]));
     plan_calls(&mut world, 4, 100 * MS);
     // The first has ended by then: its channel is free again.
-    world.callers[0].plan(CallPlan { starts_us: 15 * SECOND, ..CallPlan::default() });
+    world.callers[0].plan(CallPlan {
+        starts_us: 15 * SECOND,
+        ..CallPlan::default()
+    });
     world.run_until(5 * SECOND);
     assert_eq!(world.channels(), [2, 2]);
     finish(&mut world);
@@ -36,12 +45,18 @@ fn a_customer_at_its_channel_limit_hears_503() {
 
 #[test]
 fn a_customer_over_its_calls_per_second_hears_503() {
-    let mut config = WorldConfig { lanes: 2, ..WorldConfig::default() };
+    let mut config = WorldConfig {
+        lanes: 2,
+        ..WorldConfig::default()
+    };
     config.customer.cps_limit = Some(3);
     let mut world = world(config, vendors_of(vec![VendorScript::default()]));
     plan_calls(&mut world, 5, 10 * MS);
     finish(&mut world);
-    let refused = finals(&world).iter().filter(|heard| **heard == [503]).count();
+    let refused = finals(&world)
+        .iter()
+        .filter(|heard| **heard == [503])
+        .count();
     assert_eq!(refused, 2);
     assert_eq!(world.refused(Cause::LimitCps), 2);
     assert_eq!(world.stat(Stat::CallsAnswered), 3);
@@ -58,7 +73,10 @@ fn a_vendor_at_its_limit_is_passed_over() {
     finish(&mut world);
     assert_eq!(finals(&world), [[200], [200], [200]]);
     assert_eq!(world.stat(Stat::VendorLimited), 2);
-    assert_eq!((world.vendors[0].calls.len(), world.vendors[1].calls.len()), (1, 2));
+    assert_eq!(
+        (world.vendors[0].calls.len(), world.vendors[1].calls.len()),
+        (1, 2)
+    );
 }
 
 #[test]
@@ -69,5 +87,8 @@ fn when_every_vendor_is_at_its_limit_upstream_hears_503() {
     plan_calls(&mut world, 2, 10 * MS);
     finish(&mut world);
     assert_eq!(finals(&world), [[200], [503]]);
-    assert_eq!(world.cdr("call-c0-1").map(|cdr| cdr.cause), Some(Cause::VendorLimit));
+    assert_eq!(
+        world.cdr("call-c0-1").map(|cdr| cdr.cause),
+        Some(Cause::VendorLimit)
+    );
 }

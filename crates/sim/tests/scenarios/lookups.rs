@@ -11,7 +11,8 @@ use crate::{call, heard, only_cdr, vendors_of, world};
 
 fn config() -> WorldConfig {
     let mut config = WorldConfig::default();
-    config.customer.lookup = Some("SELECT number, refuse FROM lrn WHERE number = {number}".to_owned());
+    config.customer.lookup =
+        Some("SELECT number, refuse FROM lrn WHERE number = {number}".to_owned());
     config
 }
 
@@ -24,20 +25,33 @@ fn one_call(config: WorldConfig) -> World {
 #[test]
 fn a_lookup_rewrites_the_number() {
     let mut config = config();
-    let answer = LookupAnswer { number: Some("4940555".to_owned()), refuse: None };
+    let answer = LookupAnswer {
+        number: Some("4940555".to_owned()),
+        refuse: None,
+    };
     config.jobs.numbers.insert("4930123456".to_owned(), answer);
     let world = one_call(config);
     assert_eq!(heard(&world.callers[0].calls[0]), [200]);
-    assert!(world.vendors[0].calls[0].uri.starts_with("sip:4940555@"), "{}", world.vendors[0].calls[0].uri);
+    assert!(
+        world.vendors[0].calls[0].uri.starts_with("sip:4940555@"),
+        "{}",
+        world.vendors[0].calls[0].uri
+    );
     let cdr = only_cdr(&world);
-    assert_eq!((cdr.callee.as_str(), cdr.callee_sent.as_deref()), ("4930123456", Some("4940555")));
+    assert_eq!(
+        (cdr.callee.as_str(), cdr.callee_sent.as_deref()),
+        ("4930123456", Some("4940555"))
+    );
     assert_eq!(world.stat(Stat::Parked), 1);
 }
 
 #[test]
 fn a_lookup_refuses_the_call() {
     let mut config = config();
-    let answer = LookupAnswer { number: None, refuse: Some(604) };
+    let answer = LookupAnswer {
+        number: None,
+        refuse: Some(604),
+    };
     config.jobs.numbers.insert("4930123456".to_owned(), answer);
     let world = one_call(config);
     assert_eq!(heard(&world.callers[0].calls[0]), [604]);
@@ -59,7 +73,10 @@ fn a_full_queue_is_answered_503_at_once() {
 
 #[test]
 fn a_lookup_that_times_out_or_fails_lets_the_call_go_on_unless_told_otherwise() {
-    let faults: [(u16, u16, Cause); 2] = [(1000, 0, Cause::LookupTimeout), (0, 1000, Cause::LookupFailed)];
+    let faults: [(u16, u16, Cause); 2] = [
+        (1000, 0, Cause::LookupTimeout),
+        (0, 1000, Cause::LookupFailed),
+    ];
     for (timeout_permille, error_permille, cause) in faults {
         let mut config = config();
         config.jobs.timeout_permille = timeout_permille;
@@ -82,7 +99,10 @@ fn an_answer_after_the_deadline_is_stale() {
     assert_eq!(heard(&world.callers[0].calls[0]), [200]);
     // The core gave up by itself at the deadline of 500 ms.
     assert!((505 * MS..530 * MS).contains(&world.vendors[0].calls[0].invited_us));
-    assert_eq!((world.stat(Stat::JobsTimedOut), world.stat(Stat::JobsStale)), (1, 1));
+    assert_eq!(
+        (world.stat(Stat::JobsTimedOut), world.stat(Stat::JobsStale)),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -94,7 +114,10 @@ fn retransmissions_while_parked_are_absorbed() {
     let mut world = world(config, vendors_of(vec![VendorScript::default()]));
     // The caller never hears the 100: every INVITE is sent again.
     let caller = world.callers[0].agent.address;
-    let lossy = sim::network::LinkQuality { duplicate_permille: 1000, ..sim::network::LinkQuality::CLEAN };
+    let lossy = sim::network::LinkQuality {
+        duplicate_permille: 1000,
+        ..sim::network::LinkQuality::CLEAN
+    };
     world.network.set_link(caller, lossy);
     call(&mut world, CallPlan::default());
     assert_eq!(world.vendors[0].calls.len(), 1);
@@ -112,5 +135,8 @@ fn with_strict_durability_the_2xx_waits_for_its_record() {
     let call = &world.callers[0].calls[0];
     // 2.015 s at the proxy, 40 ms for the disk, 5 ms to the caller.
     assert_eq!(call.saw.finals[0].0, 2_060_000);
-    assert_eq!(only_cdr(&world).answer_us, Some(sim::clock::WALL_START_US + 2_015_000));
+    assert_eq!(
+        only_cdr(&world).answer_us,
+        Some(sim::clock::WALL_START_US + 2_015_000)
+    );
 }

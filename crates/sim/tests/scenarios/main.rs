@@ -32,12 +32,20 @@ fn world_of(scripts: Vec<VendorScript>) -> World {
 
 fn vendors_of(scripts: Vec<VendorScript>) -> Vec<VendorPlan> {
     let rates = ["0.06", "0.12", "0.18"];
-    scripts.into_iter().zip(rates).map(|(script, rate)| VendorPlan::new(rate, vec![script])).collect()
+    scripts
+        .into_iter()
+        .zip(rates)
+        .map(|(script, rate)| VendorPlan::new(rate, vec![script]))
+        .collect()
 }
 
 /// Lets everything end, and asserts every invariant.
 fn finish(world: &mut World) {
-    assert!(world.run_until_peers_are_done(20_000 * SECOND), "peers are not done: {:?}", world.faults);
+    assert!(
+        world.run_until_peers_are_done(20_000 * SECOND),
+        "peers are not done: {:?}",
+        world.faults
+    );
     world.run_until(world.now_us + 200 * SECOND);
     let faults = faults_at_end(world);
     assert!(faults.is_empty(), "{faults:#?}");
@@ -59,12 +67,18 @@ fn only_cdr(world: &World) -> &Cdr {
 /// Status and cause of every attempt.
 fn attempts(cdr: &Cdr) -> Vec<(&str, u16, Cause)> {
     let attempts = cdr.attempts.iter();
-    attempts.map(|attempt| (attempt.vendor.as_str(), attempt.status, attempt.cause)).collect()
+    attempts
+        .map(|attempt| (attempt.vendor.as_str(), attempt.status, attempt.cause))
+        .collect()
 }
 
 /// Final statuses a caller's call heard.
 fn heard(call: &CallerCall) -> Vec<u16> {
-    call.saw.finals.iter().map(|(_, status, _)| *status).collect()
+    call.saw
+        .finals
+        .iter()
+        .map(|(_, status, _)| *status)
+        .collect()
 }
 
 fn stats<const N: usize>(world: &World, stats: [Stat; N]) -> [u64; N] {
@@ -76,5 +90,8 @@ fn decimal(text: &str) -> Decimal {
 }
 
 fn answers_after(us: u64) -> VendorScript {
-    VendorScript { outcome: Outcome::Answer(us), ..VendorScript::default() }
+    VendorScript {
+        outcome: Outcome::Answer(us),
+        ..VendorScript::default()
+    }
 }

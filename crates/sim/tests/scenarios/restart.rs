@@ -12,11 +12,28 @@ use crate::{finish, vendors_of, world};
 
 /// Six calls that are up at 10 s; even ones hang up from the caller at 20 s, odd ones from the callee at 25 s.
 fn six_calls(lanes: u8) -> World {
-    let script = VendorScript { acts: vec![(25 * SECOND, Act::Bye)], ..VendorScript::default() };
-    let mut world = world(WorldConfig { lanes, ..WorldConfig::default() }, vendors_of(vec![script]));
+    let script = VendorScript {
+        acts: vec![(25 * SECOND, Act::Bye)],
+        ..VendorScript::default()
+    };
+    let mut world = world(
+        WorldConfig {
+            lanes,
+            ..WorldConfig::default()
+        },
+        vendors_of(vec![script]),
+    );
     for number in 0..6 {
-        let acts = if number % 2 == 0 { vec![(20 * SECOND, Act::Bye)] } else { Vec::new() };
-        world.callers[0].plan(CallPlan { acts, drop_route: number % 3 == 0, ..CallPlan::default() });
+        let acts = if number % 2 == 0 {
+            vec![(20 * SECOND, Act::Bye)]
+        } else {
+            Vec::new()
+        };
+        world.callers[0].plan(CallPlan {
+            acts,
+            drop_route: number % 3 == 0,
+            ..CallPlan::default()
+        });
     }
     world
 }
@@ -34,7 +51,12 @@ fn calls_that_were_up_are_ended_and_billed_after_a_restart_with_other_lanes() {
         finish(&mut world);
         let mut durations: Vec<u64> = world.cdrs().iter().map(|cdr| cdr.duration_us).collect();
         durations.sort_unstable();
-        assert_eq!(durations, [20_010_000, 20_010_000, 20_010_000, 25_000_000, 25_000_000, 25_000_000]);
+        assert_eq!(
+            durations,
+            [
+                20_010_000, 20_010_000, 20_010_000, 25_000_000, 25_000_000, 25_000_000
+            ]
+        );
         assert_eq!(world.stat(Stat::CallsRestored), 6);
     }
 }
@@ -46,14 +68,22 @@ fn a_step_of_the_wall_clock_changes_no_duration() {
     world.wall_step_us = -3_600_000_000;
     assert!(world.run_until_peers_are_done(200 * SECOND));
     world.run_until(world.now_us + 90 * SECOND);
-    assert!(world.cdrs().iter().all(|cdr| matches!(cdr.duration_us, 20_010_000 | 25_000_000)));
+    assert!(
+        world
+            .cdrs()
+            .iter()
+            .all(|cdr| matches!(cdr.duration_us, 20_010_000 | 25_000_000))
+    );
     assert_eq!(world.cdrs().len(), 6);
 }
 
 #[test]
 fn a_call_in_setup_at_the_kill_leaves_nothing_behind() {
     let mut world = six_calls(1);
-    world.callers[0].plan(CallPlan { starts_us: 9 * SECOND, ..CallPlan::default() });
+    world.callers[0].plan(CallPlan {
+        starts_us: 9 * SECOND,
+        ..CallPlan::default()
+    });
     // Rings at the vendor, not answered yet.
     world.run_until(10 * SECOND);
     world.kill();
@@ -64,16 +94,30 @@ fn a_call_in_setup_at_the_kill_leaves_nothing_behind() {
     assert!(world.faults.is_empty(), "{:?}", world.faults);
     assert_eq!((world.live_calls(), world.live_transactions()), (0, 0));
     assert_eq!(world.channels(), [0, 0]);
-    let ended = world.records.iter().filter(|recorded| matches!(recorded.record, Record::Ended(_))).count();
+    let ended = world
+        .records
+        .iter()
+        .filter(|recorded| matches!(recorded.record, Record::Ended(_)))
+        .count();
     assert_eq!(ended, 6);
 }
 
 #[test]
 fn in_dialog_requests_pass_after_a_restart_and_keep_the_record_current() {
-    let script = VendorScript { acts: vec![(15 * SECOND, Act::ReInvite)], ..VendorScript::default() };
+    let script = VendorScript {
+        acts: vec![(15 * SECOND, Act::ReInvite)],
+        ..VendorScript::default()
+    };
     let mut world = world(WorldConfig::default(), vendors_of(vec![script]));
-    let acts = vec![(5 * SECOND, Act::ReInvite), (20 * SECOND, Act::Update), (30 * SECOND, Act::Bye)];
-    world.callers[0].plan(CallPlan { acts, ..CallPlan::default() });
+    let acts = vec![
+        (5 * SECOND, Act::ReInvite),
+        (20 * SECOND, Act::Update),
+        (30 * SECOND, Act::Bye),
+    ];
+    world.callers[0].plan(CallPlan {
+        acts,
+        ..CallPlan::default()
+    });
     world.run_until(12 * SECOND);
     assert_eq!(world.restart(3), 1);
     finish(&mut world);

@@ -13,9 +13,16 @@ fn seeds_run_clean() {
             Err(faults) => failed.push((seed, faults)),
         }
     }
-    assert!(failed.is_empty(), "{} seeds failed: {failed:#?}", failed.len());
+    assert!(
+        failed.is_empty(),
+        "{} seeds failed: {failed:#?}",
+        failed.len()
+    );
     // The runs must be about something: many calls, a good part of them answered.
-    assert!(calls > 900 && answered > 250, "{calls} calls, {answered} answers");
+    assert!(
+        calls > 900 && answered > 250,
+        "{calls} calls, {answered} answers"
+    );
 }
 
 #[test]
@@ -24,7 +31,11 @@ fn a_seed_gives_the_same_run_every_time() {
         let runs = [(); 2].map(|()| {
             let mut world = sim::random_run::draw(seed, false);
             world.run_until(60_000_000);
-            (world.network.counts(), format!("{:?}", world.channels()), world.records.len())
+            (
+                world.network.counts(),
+                format!("{:?}", world.channels()),
+                world.records.len(),
+            )
         });
         assert_eq!(runs[0], runs[1]);
     }
