@@ -295,4 +295,4 @@ fn body_end(bytes: &[u8], table: &mut HeaderTable) -> Result<usize, ParseError> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -102,3 +102,6 @@ pub(crate) fn copy_first(out: &mut Vec<u8>, message: &Message<'_>, header: Known
         push_field(out, header.name().as_bytes(), field.value);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! An ordinary INVITE is parsed, edited, written and answered without a single allocation once buffers are warm.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::net::SocketAddr;
 
 use sip_parser::{

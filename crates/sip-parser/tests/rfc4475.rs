@@ -1,6 +1,8 @@
 //! The torture messages of RFC 4475, each through the strict parser and through `salvage`.
 //! `rfc4475/index.tsv` says what each message is; the table below says what this parser makes of it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::fs;
 use std::path::PathBuf;
 
