@@ -17,13 +17,16 @@ struct Call {
     call_hash: u64,
 }
 
+/// A rate: prefix and price.
+type Rate = (String, String);
+
 /// What both must agree on: outcome, routed number, customer's rate, and for each target vendor, gateway, number, rate.
 #[derive(Debug, PartialEq)]
 struct Answer {
     outcome: RouteOutcome,
     routed: String,
-    customer_rate: Option<(String, String)>,
-    targets: Vec<(String, String, String, Option<(String, String)>)>,
+    customer_rate: Option<Rate>,
+    targets: Vec<(String, String, String, Option<Rate>)>,
 }
 
 fn digits_of(number: &str) -> String {
@@ -58,7 +61,7 @@ fn rate_of<'t>(tables: &'t Tables, sheet: &str, number: &str, wall_us: i64) -> O
         .max_by_key(|rate| (rate.prefix.len(), rate.effective_from))
 }
 
-fn shown(rate: &RateRow) -> (String, String) {
+fn shown(rate: &RateRow) -> Rate {
     (rate.prefix.to_string(), rate.terms.rate.to_string())
 }
 
