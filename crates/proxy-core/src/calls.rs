@@ -43,6 +43,8 @@ pub(crate) enum DialogState {
 pub(crate) struct Dialog {
     pub(crate) state: DialogState,
     pub(crate) attempt: u16,
+    /// The caller as this dialog knows it: each fork counts CSeq and moves its target by itself.
+    pub(crate) caller: Leg,
     pub(crate) callee: Leg,
 }
 
@@ -76,6 +78,7 @@ pub(crate) enum Held {
 pub(crate) struct Call {
     pub(crate) cdr: Cdr,
     pub(crate) call_id: Vec<u8>,
+    /// The caller as the INVITE shows it: what each new dialog begins with.
     pub(crate) caller: Leg,
     /// From and To of the INVITE without tags.
     pub(crate) from_uri: Vec<u8>,
@@ -88,6 +91,8 @@ pub(crate) struct Call {
     pub(crate) context: Option<ContextRef>,
     pub(crate) dialogs: SmallVec<[Dialog; 1]>,
     pub(crate) attempts: Vec<AttemptState>,
+    /// The attempt whose 2xx answered the call.
+    pub(crate) answered_attempt: Option<u16>,
     /// The dialog-wide gate: the job that its next message waits for.
     pub(crate) gate: Option<u64>,
     pub(crate) held: VecDeque<Held>,
@@ -123,23 +128,19 @@ impl Call {
     }
 
     pub(crate) fn leg(&self, dialog: u8, side: Side) -> Option<&Leg> {
-        match side {
-            Side::Caller => Some(&self.caller),
-            Side::Callee => self
-                .dialogs
-                .get(usize::from(dialog))
-                .map(|dialog| &dialog.callee),
-        }
+        let dialog = self.dialogs.get(usize::from(dialog))?;
+        Some(match side {
+            Side::Caller => &dialog.caller,
+            Side::Callee => &dialog.callee,
+        })
     }
 
     pub(crate) fn leg_mut(&mut self, dialog: u8, side: Side) -> Option<&mut Leg> {
-        match side {
-            Side::Caller => Some(&mut self.caller),
-            Side::Callee => self
-                .dialogs
-                .get_mut(usize::from(dialog))
-                .map(|dialog| &mut dialog.callee),
-        }
+        let dialog = self.dialogs.get_mut(usize::from(dialog))?;
+        Some(match side {
+            Side::Caller => &mut dialog.caller,
+            Side::Callee => &mut dialog.callee,
+        })
     }
 
     pub(crate) fn has_dialog_up(&self) -> bool {

@@ -153,11 +153,18 @@ impl Call {
         }
     }
 
-    /// The attempt that the CDR's top line is about: the first answered one, else the last.
+    /// The attempt that the CDR's top line is about: the one that answered the call, else one that answered too late,
+    /// else the last.
     fn main_attempt(&self) -> Option<&AttemptState> {
-        self.attempts
-            .iter()
-            .find(|attempt| attempt.answered_us.is_some())
+        let answered = self
+            .answered_attempt
+            .and_then(|at| self.attempts.get(usize::from(at)));
+        answered
+            .or_else(|| {
+                self.attempts
+                    .iter()
+                    .find(|attempt| attempt.answered_us.is_some())
+            })
             .or_else(|| self.attempts.last())
     }
 

@@ -389,7 +389,7 @@ impl ProxyCore {
                 );
             }
             // The name does not resolve: the ACK has nowhere to go, and the callee will say BYE.
-            Err(None) => self.stats.count(Stat::AcksDropped),
+            Err(None) => self.stats.count(Stat::NextHopUnknown),
         }
     }
 
@@ -414,7 +414,7 @@ impl ProxyCore {
                 .and_then(|call| call.dialog_of(from_tag, to_tag))
             {
                 Some((dialog, side)) => self.forward_ack(now, id, dialog, side, &ack, flow, out),
-                None => self.stats.count(Stat::AcksDropped),
+                None => self.stats.count(Stat::NextHopUnknown),
             }
         }
         self.inner_table = table;
@@ -468,7 +468,7 @@ impl ProxyCore {
                     out,
                 );
             }
-            Err(_) => self.stats.count(Stat::AcksDropped),
+            Err(_) => self.stats.count(Stat::NextHopUnknown),
         }
     }
 
@@ -789,7 +789,7 @@ impl ProxyCore {
         out.records.push(Record::Updated(Updated {
             cdr_id: call.cdr.cdr_id,
             attempt: state.attempt,
-            caller: Some(record_leg(&call.caller)),
+            caller: Some(record_leg(&state.caller)),
             callee: Some(record_leg(&state.callee)),
         }));
     }

@@ -159,6 +159,7 @@ impl ProxyCore {
             }
             self.stats.count(Stat::CallsRestored);
         }
+        let caller = self.restored_leg(&restored.caller);
         let callee = self.restored_leg(&restored.callee);
         let vendor_slot = self
             .snapshot
@@ -168,6 +169,16 @@ impl ProxyCore {
         let Some(call) = self.calls.at_mut(id) else {
             return;
         };
+        if restored.cdr.answer_us.is_some()
+            && restored
+                .cdr
+                .attempts
+                .get(usize::from(restored.attempt))
+                .map(|attempt| attempt.answer_us)
+                == Some(restored.cdr.answer_us)
+        {
+            call.answered_attempt = Some(restored.attempt);
+        }
         let setup_us = call.setup_us;
         let setup_wall = call.cdr.setup_us;
         if let Some(attempt) = call.attempt_mut(restored.attempt) {
@@ -187,6 +198,7 @@ impl ProxyCore {
         call.dialogs.push(Dialog {
             state: DialogState::Up,
             attempt: restored.attempt,
+            caller,
             callee,
         });
     }
@@ -222,6 +234,7 @@ impl ProxyCore {
             context: None,
             dialogs: SmallVec::new(),
             attempts,
+            answered_attempt: None,
             gate: None,
             held: VecDeque::new(),
             max_timer: None,

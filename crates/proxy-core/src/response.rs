@@ -252,6 +252,7 @@ impl ProxyCore {
         }
         if first {
             call.cdr.answer_us = Some(wall);
+            call.answered_attempt = Some(attempt);
             call.cdr.status = response.status();
             call.cdr.cause = Cause::Answered;
             call.cdr.ended_by = None;
@@ -317,6 +318,7 @@ impl ProxyCore {
             None if known < crate::calls::DIALOGS_MAX => call.dialogs.push(Dialog {
                 state,
                 attempt,
+                caller: call.caller.clone(),
                 callee: Leg {
                     tag: tag.to_vec(),
                     target: contact.unwrap_or_else(|| format!("sip:{}", flow.remote).into_bytes()),
@@ -347,7 +349,7 @@ impl ProxyCore {
             .record
             .answer_us?;
         Some(AnsweredCall {
-            caller: crate::dialog::record_leg(&call.caller),
+            caller: crate::dialog::record_leg(&dialog.caller),
             callee: crate::dialog::record_leg(&dialog.callee),
             attempt: dialog.attempt,
             customer_trunk: call.customer_trunk,

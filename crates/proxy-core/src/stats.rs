@@ -81,6 +81,8 @@ stats! {
     JobsStale => "jobs_stale",
     /// Messages of a parked dialog dropped because too many wait.
     HeldOverflow => "held_overflow",
+    /// ACKs and requests of a dialog whose next hop could not be found.
+    NextHopUnknown => "next_hop_unknown",
     /// Responses that the server transaction no longer took.
     ResponsesTooLate => "responses_too_late",
     /// Entries that did not fit the table of refused sources and were added up under one name.

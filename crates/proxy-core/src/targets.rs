@@ -231,6 +231,7 @@ impl ProxyCore {
             context: Some(context),
             dialogs: SmallVec::new(),
             attempts: Vec::new(),
+            answered_attempt: None,
             gate: None,
             held: VecDeque::new(),
             max_timer: None,
