@@ -25,10 +25,7 @@ pub fn reply_flow(request: &Message<'_>, flow: &Flow) -> Flow {
     let Ok(via) = request.top_via() else {
         return *flow;
     };
-    let sent_by_port = via
-        .port
-        .filter(|port| *port != 0)
-        .unwrap_or(flow.transport.default_port());
+    let sent_by_port = via.port.unwrap_or(flow.transport.default_port());
     let maddr = via.maddr.and_then(unicast_address);
     let source = flow.remote;
     let remote = match maddr {

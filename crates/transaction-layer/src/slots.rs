@@ -158,6 +158,9 @@ mod tests {
         assert_eq!(slots.remove(first), None);
         assert_eq!(slots.item(second), Some(&'b'));
         assert_eq!(slots.len(), 1);
+        for id in [first, second] {
+            assert_eq!(id.serial.get() % 2, 1, "so that it never wraps to zero");
+        }
     }
 
     #[test]

@@ -184,9 +184,8 @@ impl<T: Copy> TimerWheel<T> {
             .find(|level| (tick ^ self.current) >> ((level + 1) * DIGIT_BITS) == 0)
             .unwrap_or(LEVELS - 1);
         let shift = level * DIGIT_BITS;
-        // Beyond the horizon: the slot that is reached last; from there the timer is sorted anew.
-        let last = (self.current >> shift) + SLOTS as u64 - 1;
-        let slot = digit((tick >> shift).min(last));
+        // Beyond the horizon a timer lands in a slot that is reached too soon, and is sorted anew from there.
+        let slot = digit(tick >> shift);
         let head = self.head(level, slot);
         if let Some(next) = head.and_then(|next| self.nodes.item_mut(next)) {
             next.previous = Some(id);

@@ -136,6 +136,11 @@ fn a_refusal_is_delivered_once_and_acknowledged_each_time() {
     );
     let first = world.sent();
     assert_eq!(first.len(), 1);
+    assert_eq!(
+        world.layer.client_request(client),
+        None,
+        "it is the ACK now"
+    );
     for _ in 0..3 {
         assert_eq!(
             world.response(&busy),

@@ -232,6 +232,9 @@ fn an_rfc_2543_invite_its_ack_and_its_cancel_match() {
     let mut next = invite.clone();
     next.cseq += 1;
     assert_eq!(world.request(&next.bytes()), RequestArrival::New);
+    let mut tagged = invite.clone();
+    tagged.to_tag = "t";
+    assert_eq!(world.request(&tagged.bytes()), RequestArrival::New);
     assert_eq!(
         world.cancelled(&Request::legacy("CANCEL")),
         Some((server, 5, false))
