@@ -88,42 +88,51 @@ fn line_end(bytes: &[u8], from: usize, line_max: usize) -> Result<usize, ParseEr
 
 /// Indexes the lines from `at` up to the empty one.
 fn index_headers(bytes: &[u8], mut at: usize, table: &mut HeaderTable) -> Result<(), ParseError> {
-    loop {
-        if bytes[at..].starts_with(b"\r\n") {
-            table.headers_end = at;
-            table.body_start = at + 2;
-            return Ok(());
-        }
-        if table.fields.len() >= table.limits.headers_max {
-            return Err(ParseError::new(ParseErrorKind::HeadersTooMany, at));
-        }
-        let name_end = octet::run(bytes, at, TOKEN);
-        let name_len = name_end - at;
-        let colon = skip_blanks(bytes, name_end);
-        if name_len == 0 || bytes.get(colon) != Some(&b':') {
-            let kind = if name_end == bytes.len() {
-                ParseErrorKind::HeadersUnterminated
-            } else {
-                ParseErrorKind::HeaderLine
-            };
-            return Err(ParseError::new(kind, colon));
-        }
-        let end = field_end(bytes, at, colon + 1, table.limits.line_max)?;
-        let value = trimmed(bytes, colon + 1, end);
-        let known = KnownHeader::from_name(&bytes[at..name_end]);
-        let is_first = table.push(Field {
-            line: Span::new(at, end + 2),
-            value,
-            #[expect(clippy::cast_possible_truncation, reason = "below Limits::size_max")]
-            name_len: name_len as u32,
-            known,
-            next: NO_FIELD,
-        });
-        if !is_first && known.is_some_and(KnownHeader::is_single) {
-            return Err(ParseError::new(ParseErrorKind::HeaderRepeated, at));
-        }
-        at = end + 2;
+    while !bytes[at..].starts_with(b"\r\n") {
+        at = index_field(bytes, at, table)?;
     }
+    table.headers_end = at;
+    table.body_start = at + 2;
+    Ok(())
+}
+
+/// Indexes the field at `at`; gives the start of the next line.
+#[inline(never)]
+fn index_field(bytes: &[u8], at: usize, table: &mut HeaderTable) -> Result<usize, ParseError> {
+    if table.fields.len() >= table.limits.headers_max {
+        return Err(ParseError::new(ParseErrorKind::HeadersTooMany, at));
+    }
+    let mut name_end = at;
+    while let Some(&octet) = bytes.get(name_end) {
+        if !octet::is(octet, TOKEN) {
+            break;
+        }
+        name_end += 1;
+    }
+    let name = &bytes[at..name_end];
+    let colon = skip_blanks(bytes, name_end);
+    if name.is_empty() || bytes.get(colon) != Some(&b':') {
+        let kind = if name_end == bytes.len() {
+            ParseErrorKind::HeadersUnterminated
+        } else {
+            ParseErrorKind::HeaderLine
+        };
+        return Err(ParseError::new(kind, colon));
+    }
+    let end = field_end(bytes, at, colon + 1, table.limits.line_max)?;
+    let known = KnownHeader::from_name(name);
+    let is_first = table.push(Field {
+        line: Span::new(at, end + 2),
+        value: trimmed(bytes, colon + 1, end),
+        #[expect(clippy::cast_possible_truncation, reason = "below Limits::size_max")]
+        name_len: name.len() as u32,
+        known,
+        next: NO_FIELD,
+    });
+    if !is_first && known.is_some_and(KnownHeader::is_single) {
+        return Err(ParseError::new(ParseErrorKind::HeaderRepeated, at));
+    }
+    Ok(end + 2)
 }
 
 #[inline]
