@@ -5,7 +5,7 @@
 //!
 //! The way of a call through this crate:
 //! [`Snapshot::customer_for`] (who calls) → [`Snapshot::route`] (where it may go, in which order, at which prices) →
-//! [`TrunkCounters`] (is there room). Tables come from CSV ([`read_csv`]) or from the store, and [`compile`] turns them
+//! [`TrunkCounters`] (is there room). Tables come from CSV ([`read_csv`]) or from the store, and [`compile()`] turns them
 //! into the immutable [`Snapshot`] that workers share. The decision step by step is documented in [`select`].
 
 pub mod address;

@@ -254,7 +254,7 @@ pub struct CustomerMatch {
     pub tech_prefix_len: usize,
 }
 
-/// All routing data, compiled. Built by [`crate::compile`], shared as `Arc<Snapshot>`.
+/// All routing data, compiled. Built by [`crate::compile()`], shared as `Arc<Snapshot>`.
 #[derive(Debug)]
 pub struct Snapshot {
     pub(crate) version: u64,
@@ -324,7 +324,7 @@ impl Default for Nobody {
 }
 
 impl Snapshot {
-    /// The version given to [`crate::compile`]; it goes into every CDR.
+    /// The version given to [`crate::compile()`]; it goes into every CDR.
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
