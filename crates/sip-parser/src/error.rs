@@ -38,7 +38,6 @@ impl ParseError {
 
 /// The closed set of faults; [`ParseErrorKind::as_str`] is the metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum ParseErrorKind {
     /// No octets besides line ends.
     Empty,
@@ -177,7 +176,7 @@ impl ParseErrorKind {
         }
     }
 
-    /// The status of the response to a request with this fault: 400, 505 (§21.5.7) or 513 (§21.5.8).
+    /// The status of the response to a request with this fault: 400, 505 (§21.5.6) or 513 (§21.5.7).
     pub fn status(self) -> u16 {
         match self {
             Self::Version => 505,
@@ -221,5 +220,28 @@ impl ParseErrorKind {
             Self::ContentLength => "Invalid Content-Length",
             Self::BodyTooShort => "Body Shorter Than Content-Length",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::ParseErrorKind;
+
+    #[test]
+    fn every_kind_is_listed_in_order_under_a_label_and_a_phrase_of_its_own() {
+        let all = ParseErrorKind::ALL;
+        for (index, kind) in all.iter().enumerate() {
+            assert_eq!(*kind as usize, index);
+        }
+        let labels: HashSet<_> = all.iter().map(|kind| kind.as_str()).collect();
+        let phrases: HashSet<_> = all.iter().map(|kind| kind.reason()).collect();
+        assert_eq!((labels.len(), phrases.len()), (all.len(), all.len()));
+        assert!(labels.iter().all(|label| {
+            label
+                .bytes()
+                .all(|octet| octet.is_ascii_lowercase() || octet == b'_')
+        }));
     }
 }
