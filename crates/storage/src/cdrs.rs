@@ -89,11 +89,47 @@ pub struct CdrFilter {
 
 /// The columns of table `cdr`, which are the documented keys.
 const COLUMNS: [&str; 41] = [
-    "cdr_id", "node", "call_id", "from_tag", "to_tag", "customer", "vendor", "source", "next_hop", "caller", "callee",
-    "callee_routed", "callee_sent", "setup_at", "ring_at", "answer_at", "end_at", "pdd_ms", "duration_ms", "status",
-    "cause", "ended_by", "attempts", "customer_rate", "customer_billed_s", "customer_price", "customer_currency",
-    "vendor_rate", "vendor_billed_s", "vendor_price", "vendor_currency", "q850_cause", "reason", "pai", "lrn",
-    "transport_in", "transport_out", "listener", "customer_prefix", "vendor_prefix", "route_version",
+    "cdr_id",
+    "node",
+    "call_id",
+    "from_tag",
+    "to_tag",
+    "customer",
+    "vendor",
+    "source",
+    "next_hop",
+    "caller",
+    "callee",
+    "callee_routed",
+    "callee_sent",
+    "setup_at",
+    "ring_at",
+    "answer_at",
+    "end_at",
+    "pdd_ms",
+    "duration_ms",
+    "status",
+    "cause",
+    "ended_by",
+    "attempts",
+    "customer_rate",
+    "customer_billed_s",
+    "customer_price",
+    "customer_currency",
+    "vendor_rate",
+    "vendor_billed_s",
+    "vendor_price",
+    "vendor_currency",
+    "q850_cause",
+    "reason",
+    "pai",
+    "lrn",
+    "transport_in",
+    "transport_out",
+    "listener",
+    "customer_prefix",
+    "vendor_prefix",
+    "route_version",
 ];
 
 /// CDRs of one INSERT: 41 columns each, far below SQLite's 32,766 bound values.
@@ -136,8 +172,16 @@ impl Store {
             for (_, record) in part.records.iter().filter(|(seq, _)| *seq > cursor) {
                 match record {
                     ShipRecord::Ended(cdr) => ended.push(cdr),
-                    ShipRecord::Refused(refused) => insert_refused(&mut transaction, refused).await?,
-                    ShipRecord::EndedAlone { cdr_id, node, at_us, ended_by, status } => {
+                    ShipRecord::Refused(refused) => {
+                        insert_refused(&mut transaction, refused).await?
+                    }
+                    ShipRecord::EndedAlone {
+                        cdr_id,
+                        node,
+                        at_us,
+                        ended_by,
+                        status,
+                    } => {
                         sqlx::query(
                             "INSERT INTO ended_alone (cdr_id, node, at, ended_by, status) VALUES (?, ?, ?, ?, ?) \
                              ON CONFLICT DO NOTHING",
@@ -165,7 +209,9 @@ impl Store {
             query.execute(&mut *transaction).await?;
         }
         for cdr in rest {
-            bind(sqlx::query(INSERT_ONE.as_str()), cdr)?.execute(&mut *transaction).await?;
+            bind(sqlx::query(INSERT_ONE.as_str()), cdr)?
+                .execute(&mut *transaction)
+                .await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -199,12 +245,20 @@ impl Store {
     /// # Errors
     /// [`StoreError::Row`] when a row was changed into something that is not a CDR, else [`StoreError::Database`].
     pub async fn cdrs(&self, filter: &CdrFilter) -> Result<Vec<RatedCdr>, StoreError> {
-        let sql = if filter.call_id.is_some() { SELECT_CALL.as_str() } else { SELECT.as_str() };
+        let sql = if filter.call_id.is_some() {
+            SELECT_CALL.as_str()
+        } else {
+            SELECT.as_str()
+        };
         let rows = sqlx::query(sql)
             .bind(filter.call_id.clone())
             .bind(filter.since_us.map_or_else(String::new, rfc3339::format_us))
             // Every time starts with a digit, and all digits sort before the colon.
-            .bind(filter.until_us.map_or_else(|| ":".to_owned(), rfc3339::format_us))
+            .bind(
+                filter
+                    .until_us
+                    .map_or_else(|| ":".to_owned(), rfc3339::format_us),
+            )
             .bind(i64::from(filter.limit))
             .fetch_all(&self.readers)
             .await?;
@@ -212,7 +266,10 @@ impl Store {
     }
 }
 
-async fn cursor(connection: &mut SqliteConnection, segment: Uuid) -> Result<Option<u64>, StoreError> {
+async fn cursor(
+    connection: &mut SqliteConnection,
+    segment: Uuid,
+) -> Result<Option<u64>, StoreError> {
     let seq: Option<i64> = sqlx::query_scalar("SELECT seq FROM ship_cursor WHERE segment = ?")
         .bind(segment.to_string())
         .fetch_optional(connection)
@@ -220,7 +277,10 @@ async fn cursor(connection: &mut SqliteConnection, segment: Uuid) -> Result<Opti
     Ok(seq.and_then(|seq| u64::try_from(seq).ok()))
 }
 
-async fn store_cursor(connection: &mut SqliteConnection, part: &ShipPart) -> Result<(), StoreError> {
+async fn store_cursor(
+    connection: &mut SqliteConnection,
+    part: &ShipPart,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO ship_cursor (segment, node, boot, lane, number, seq) VALUES (?, ?, ?, ?, ?, ?) \
          ON CONFLICT (segment) DO UPDATE SET seq = excluded.seq",
@@ -236,7 +296,10 @@ async fn store_cursor(connection: &mut SqliteConnection, part: &ShipPart) -> Res
     Ok(())
 }
 
-async fn insert_refused(connection: &mut SqliteConnection, refused: &RefusedAggregate) -> Result<(), StoreError> {
+async fn insert_refused(
+    connection: &mut SqliteConnection,
+    refused: &RefusedAggregate,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO refused (node, minute_at, source, cause, customer, count) VALUES (?, ?, ?, ?, ?, ?) \
          ON CONFLICT DO UPDATE SET count = count + excluded.count",
@@ -309,20 +372,35 @@ fn bind(query: Query, cdr: &RatedCdr) -> Result<Query, StoreError> {
 }
 
 fn row_error(error: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Row { table: "cdr", message: error.to_string() }
+    StoreError::Row {
+        table: "cdr",
+        message: error.to_string(),
+    }
 }
 
 /// Reads a column and makes a value of its text.
-fn parsed<T>(row: &SqliteRow, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, StoreError> {
-    let Some(text) = row.try_get::<Option<String>, _>(column)? else { return Ok(None) };
+fn parsed<T>(
+    row: &SqliteRow,
+    column: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
+    let Some(text) = row.try_get::<Option<String>, _>(column)? else {
+        return Ok(None);
+    };
     match parse(&text) {
         Some(value) => Ok(Some(value)),
-        None => Err(row_error(&format!("{column} holds \"{text}\", which is not a value of it"))),
+        None => Err(row_error(&format!(
+            "{column} holds \"{text}\", which is not a value of it"
+        ))),
     }
 }
 
 /// The same for a column that is never empty.
-fn needed<T>(row: &SqliteRow, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
+fn needed<T>(
+    row: &SqliteRow,
+    column: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<T, StoreError> {
     parsed(row, column, parse)?.ok_or_else(|| row_error(&format!("{column} is empty")))
 }
 
@@ -348,7 +426,9 @@ fn cdr_of(row: &SqliteRow) -> Result<RatedCdr, StoreError> {
         ring_at: at("ring_at")?,
         answer_at: at("answer_at")?,
         end_at: at("end_at")?,
-        pdd_ms: row.try_get::<Option<i64>, _>("pdd_ms")?.map(i64::unsigned_abs),
+        pdd_ms: row
+            .try_get::<Option<i64>, _>("pdd_ms")?
+            .map(i64::unsigned_abs),
         duration_ms: row.try_get::<i64, _>("duration_ms")?.unsigned_abs(),
         status: row.try_get("status")?,
         cause: needed(row, "cause", Cause::from_name)?,

@@ -15,7 +15,8 @@ pub mod journal;
 
 pub use cdrs::{CdrFilter, ShipBatch, ShipPart, ShipRecord};
 pub use journal::{
-    BufferFull, Journal, JournalOptions, JournalSync, LaneProgress, Recovery, SyncFailed, next_boot, recover,
+    BufferFull, Journal, JournalOptions, JournalSync, LaneProgress, Recovery, SyncFailed,
+    next_boot, recover,
 };
 pub use lock::{DirectoryLock, LockError};
 pub use lookup::{LookupAnswer, LookupError, check_lookup};

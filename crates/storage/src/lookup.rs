@@ -105,8 +105,13 @@ fn bound(query: &str) -> Result<String, LookupError> {
             _ => 0,
         };
         if quoted > 0 {
-            if PLACEHOLDERS.iter().any(|name| rest[..quoted].contains(name)) {
-                return refuse("a placeholder stands in quotes or a comment; write {number} without quotes");
+            if PLACEHOLDERS
+                .iter()
+                .any(|name| rest[..quoted].contains(name))
+            {
+                return refuse(
+                    "a placeholder stands in quotes or a comment; write {number} without quotes",
+                );
             }
             sql.push_str(&rest[..quoted]);
             rest = &rest[quoted..];
@@ -114,7 +119,8 @@ fn bound(query: &str) -> Result<String, LookupError> {
         }
         match first {
             '{' => {
-                let Some(position) = PLACEHOLDERS.iter().position(|name| rest.starts_with(name)) else {
+                let Some(position) = PLACEHOLDERS.iter().position(|name| rest.starts_with(name))
+                else {
                     return refuse("unknown placeholder; allowed: {number}, {caller}, {customer}");
                 };
                 sql.push_str(["?1", "?2", "?3"][position]);
@@ -129,22 +135,41 @@ fn bound(query: &str) -> Result<String, LookupError> {
         }
         rest = &rest[first.len_utf8()..];
     }
-    if sql.trim().is_empty() { refuse("it is empty; allowed: one SELECT") } else { Ok(sql) }
+    if sql.trim().is_empty() {
+        refuse("it is empty; allowed: one SELECT")
+    } else {
+        Ok(sql)
+    }
 }
 
 /// A column as text, whether the database holds it as text or as a number; `None` when absent or NULL.
 fn text(row: &sqlx::sqlite::SqliteRow, name: &str) -> Result<Option<String>, LookupError> {
-    let Some(column) = row.columns().iter().find(|column| column.name().eq_ignore_ascii_case(name)) else {
+    let Some(column) = row
+        .columns()
+        .iter()
+        .find(|column| column.name().eq_ignore_ascii_case(name))
+    else {
         return Ok(None);
     };
-    let value = row.try_get_raw(column.ordinal()).map_err(StoreError::Database)?;
+    let value = row
+        .try_get_raw(column.ordinal())
+        .map_err(StoreError::Database)?;
     if value.is_null() {
         return Ok(None);
     }
     match value.type_info().name() {
-        "INTEGER" => Ok(Some(row.try_get::<i64, _>(column.ordinal()).map_err(StoreError::Database)?.to_string())),
-        "TEXT" => Ok(Some(row.try_get(column.ordinal()).map_err(StoreError::Database)?)),
-        other => Err(LookupError::Answer(format!("a {other} as {name}; allowed: text or integer"))),
+        "INTEGER" => Ok(Some(
+            row.try_get::<i64, _>(column.ordinal())
+                .map_err(StoreError::Database)?
+                .to_string(),
+        )),
+        "TEXT" => Ok(Some(
+            row.try_get(column.ordinal())
+                .map_err(StoreError::Database)?,
+        )),
+        other => Err(LookupError::Answer(format!(
+            "a {other} as {name}; allowed: text or integer"
+        ))),
     }
 }
 
@@ -153,7 +178,11 @@ fn answer(row: &sqlx::sqlite::SqliteRow) -> Result<LookupAnswer, LookupError> {
         None => None,
         Some(status) => match status.parse() {
             Ok(status @ 400..=699) => Some(status),
-            _ => return Err(LookupError::Answer(format!("refuse {status:?}; allowed: a status from 400 to 699"))),
+            _ => {
+                return Err(LookupError::Answer(format!(
+                    "refuse {status:?}; allowed: a status from 400 to 699"
+                )));
+            }
         },
     };
     let number = text(row, "number")?;
@@ -161,7 +190,8 @@ fn answer(row: &sqlx::sqlite::SqliteRow) -> Result<LookupAnswer, LookupError> {
         // It becomes the user part of a request URI: nothing that would need escaping or end it early.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+*.-_".contains(&byte);
         if number.is_empty() || number.len() > NUMBER_LEN_MAX || !number.bytes().all(plain) {
-            let message = format!("number {number:?}; allowed: 1 to 64 of digits, letters, + * . - _");
+            let message =
+                format!("number {number:?}; allowed: 1 to 64 of digits, letters, + * . - _");
             return Err(LookupError::Answer(message));
         }
     }

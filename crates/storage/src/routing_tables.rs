@@ -36,8 +36,9 @@ impl Store {
     /// [`StoreError::Faults`] when rows hold what their columns do not allow, else [`StoreError::Database`].
     pub async fn load_tables(&self) -> Result<(Tables, u64), StoreError> {
         let mut transaction = self.readers.begin().await?;
-        let version: i64 =
-            sqlx::query_scalar("SELECT version FROM routing_version").fetch_one(&mut *transaction).await?;
+        let version: i64 = sqlx::query_scalar("SELECT version FROM routing_version")
+            .fetch_one(&mut *transaction)
+            .await?;
         let mut tables = Tables::default();
         let mut faults = Vec::new();
         for kind in TableKind::ALL {
@@ -67,17 +68,20 @@ impl Store {
         for kind in TableKind::ALL {
             if replace && !has_id(kind) {
                 let delete = format!("DELETE FROM {}", kind.table_name());
-                sqlx::query(AssertSqlSafe(delete)).execute(&mut *transaction).await?;
+                sqlx::query(AssertSqlSafe(delete))
+                    .execute(&mut *transaction)
+                    .await?;
             }
             insert_table(&mut transaction, kind, tables, &mut done, progress).await?;
             if replace && has_id(kind) {
                 remove_unnamed(&mut transaction, kind, tables).await?;
             }
         }
-        let version: i64 =
-            sqlx::query_scalar("UPDATE routing_version SET version = version + 1 RETURNING version")
-                .fetch_one(&mut *transaction)
-                .await?;
+        let version: i64 = sqlx::query_scalar(
+            "UPDATE routing_version SET version = version + 1 RETURNING version",
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
         transaction.commit().await?;
         Ok(u64::try_from(version).unwrap_or_default())
     }
@@ -88,7 +92,10 @@ fn select(kind: TableKind) -> String {
     let mut sql = format!("SELECT {} AS id", if has_id(kind) { "id" } else { "0" });
     for column in kind.columns() {
         let _ = match column.name {
-            "enabled" => write!(sql, ", CASE enabled WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE CAST(enabled AS TEXT) END"),
+            "enabled" => write!(
+                sql,
+                ", CASE enabled WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE CAST(enabled AS TEXT) END"
+            ),
             name => write!(sql, ", COALESCE(CAST({name} AS TEXT), '')"),
         };
     }
@@ -113,7 +120,14 @@ async fn load_table(
         for column in 0..kind.columns().len() {
             cells.push(row.try_get::<&str, _>(column + 1)?);
         }
-        push_cells(tables, kind, Place { name: &name, line }, id, &cells, faults);
+        push_cells(
+            tables,
+            kind,
+            Place { name: &name, line },
+            id,
+            &cells,
+            faults,
+        );
         if faults.len() >= routing::FAULTS_MAX {
             break;
         }
@@ -131,7 +145,11 @@ fn upsert(kind: TableKind, rows: usize) -> String {
         .filter(|name| !key.contains(name))
         .map(|name| format!("{name} = excluded.{name}"))
         .collect();
-    let change = if update.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", update.join(", ")) };
+    let change = if update.is_empty() {
+        "NOTHING".to_owned()
+    } else {
+        format!("UPDATE SET {}", update.join(", "))
+    };
     format!(
         "INSERT INTO {} ({}) VALUES {} ON CONFLICT ({}) DO {change}",
         kind.table_name(),
@@ -159,13 +177,18 @@ async fn insert_table(
             for (cell, column) in cells.drain(..).zip(kind.columns()) {
                 query = match column.name {
                     "enabled" => query.bind(cell == "true"),
-                    name if cell.is_empty() && !key.contains(&name) && !column.required => query.bind(None::<String>),
+                    name if cell.is_empty() && !key.contains(&name) && !column.required => {
+                        query.bind(None::<String>)
+                    }
                     _ => query.bind(cell),
                 };
             }
         }
         // Only whole chunks are worth a place among the prepared statements.
-        query.persistent(last - first == INSERT_ROWS).execute(&mut *connection).await?;
+        query
+            .persistent(last - first == INSERT_ROWS)
+            .execute(&mut *connection)
+            .await?;
         *done += (last - first) as u64;
         progress(*done);
     }
@@ -173,15 +196,31 @@ async fn insert_table(
 }
 
 /// Removes customers or vendors that the tables do not name.
-async fn remove_unnamed(connection: &mut SqliteConnection, kind: TableKind, tables: &Tables) -> Result<(), StoreError> {
+async fn remove_unnamed(
+    connection: &mut SqliteConnection,
+    kind: TableKind,
+    tables: &Tables,
+) -> Result<(), StoreError> {
     let names: Vec<&str> = match kind {
-        TableKind::Customers => tables.customers.iter().map(|row| row.name.as_str()).collect(),
+        TableKind::Customers => tables
+            .customers
+            .iter()
+            .map(|row| row.name.as_str())
+            .collect(),
         _ => tables.vendors.iter().map(|row| row.name.as_str()).collect(),
     };
-    let names = serde_json::to_string(&names)
-        .map_err(|error| StoreError::Row { table: kind.table_name(), message: error.to_string() })?;
-    let delete = format!("DELETE FROM {} WHERE name NOT IN (SELECT value FROM json_each(?))", kind.table_name());
-    sqlx::query(AssertSqlSafe(delete)).bind(names).execute(connection).await?;
+    let names = serde_json::to_string(&names).map_err(|error| StoreError::Row {
+        table: kind.table_name(),
+        message: error.to_string(),
+    })?;
+    let delete = format!(
+        "DELETE FROM {} WHERE name NOT IN (SELECT value FROM json_each(?))",
+        kind.table_name()
+    );
+    sqlx::query(AssertSqlSafe(delete))
+        .bind(names)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -70,7 +70,12 @@ impl Shipper {
     /// When the shipper's own segment can't be created.
     pub fn new(options: ShipperOptions, store: Arc<Store>) -> io::Result<Self> {
         let segments = Segments::new(&options)?;
-        Ok(Self { options, store, segments, progress: Arc::new(ShipProgress::default()) })
+        Ok(Self {
+            options,
+            store,
+            segments,
+            progress: Arc::new(ShipProgress::default()),
+        })
     }
 
     /// Figures for metrics and status; valid while the shipper runs and after.
@@ -139,7 +144,11 @@ impl Shipper {
             self.store.forget_segments(&deleted).await?;
         }
         self.progress.note_success();
-        Ok(if shipped >= max { Pass::Full } else { Pass::CaughtUp })
+        Ok(if shipped >= max {
+            Pass::Full
+        } else {
+            Pass::CaughtUp
+        })
     }
 }
 
@@ -163,7 +172,10 @@ enum ShipError {
 
 /// A random pause between half of and the whole of the doubled minimum, so that nodes do not return in step.
 fn backoff(options: &ShipperOptions, failures: u32) -> Duration {
-    let doubled = options.retry_min.saturating_mul(1 << (failures - 1).min(20)).min(options.retry_max);
+    let doubled = options
+        .retry_min
+        .saturating_mul(1 << (failures - 1).min(20))
+        .min(options.retry_max);
     doubled.mul_f64(fastrand::f64().mul_add(0.5, 0.5))
 }
 

@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sqlx::SqlSafeStr;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::SqlSafeStr;
 
 /// How long a connection waits for another process that holds the file (`tandem load` beside a running proxy).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,7 +37,9 @@ pub struct Store {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The URL names a kind of database that is not available. The URL itself is not repeated: it may hold a password.
-    #[error("store.url: {scheme} is not available; allowed: sqlite://PATH, such as sqlite://tandem-data/tandem.db")]
+    #[error(
+        "store.url: {scheme} is not available; allowed: sqlite://PATH, such as sqlite://tandem-data/tandem.db"
+    )]
     Url {
         /// The scheme of the URL, or what was found instead.
         scheme: String,
@@ -79,8 +81,14 @@ impl Store {
     /// not a database, or was written by a newer version.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let path = file_of(url)?;
-        let open = |message: String| StoreError::Open { path: path.clone(), message };
-        if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        let open = |message: String| StoreError::Open {
+            path: path.clone(),
+            message,
+        };
+        if let Some(directory) = path
+            .parent()
+            .filter(|directory| !directory.as_os_str().is_empty())
+        {
             std::fs::create_dir_all(directory).map_err(|error| open(error.to_string()))?;
         }
         let options = SqliteConnectOptions::new()
@@ -91,14 +99,29 @@ impl Store {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
         let pool = |connections| {
-            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT)
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
         };
-        let writer = pool(1).connect_with(options.clone()).await.map_err(|error| open(error.to_string()))?;
-        migrate(&writer).await.map_err(|error| open(migration_message(&error)))?;
+        let writer = pool(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| open(error.to_string()))?;
+        migrate(&writer)
+            .await
+            .map_err(|error| open(migration_message(&error)))?;
         let options = options.read_only(true).create_if_missing(false);
-        let readers = pool(READERS).connect_with(options.clone()).await.map_err(|error| open(error.to_string()))?;
+        let readers = pool(READERS)
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| open(error.to_string()))?;
         let lookups = pool(READERS).connect_lazy_with(options);
-        Ok(Self { writer, readers, lookups, path })
+        Ok(Self {
+            writer,
+            readers,
+            lookups,
+            path,
+        })
     }
 
     /// The file.
@@ -122,10 +145,16 @@ impl Store {
 fn file_of(url: &str) -> Result<PathBuf, StoreError> {
     match url.strip_prefix(SCHEME) {
         Some(path) if !path.is_empty() && !path.contains('?') => Ok(PathBuf::from(path)),
-        Some(path) if path.contains('?') => Err(StoreError::Url { scheme: "a sqlite:// URL with parameters".into() }),
-        Some(_) => Err(StoreError::Url { scheme: "sqlite:// without a path".into() }),
+        Some(path) if path.contains('?') => Err(StoreError::Url {
+            scheme: "a sqlite:// URL with parameters".into(),
+        }),
+        Some(_) => Err(StoreError::Url {
+            scheme: "sqlite:// without a path".into(),
+        }),
         None => {
-            let scheme = url.split_once("://").map_or_else(|| "a URL without scheme".into(), |(s, _)| format!("{s}://"));
+            let scheme = url
+                .split_once("://")
+                .map_or_else(|| "a URL without scheme".into(), |(s, _)| format!("{s}://"));
             Err(StoreError::Url { scheme })
         }
     }
@@ -142,7 +171,9 @@ async fn migrate(pool: &SqlitePool) -> Result<(), MigrateError> {
     )]);
     match migrator.run(pool).await {
         // Another process may have applied the same migration between our look and our try.
-        Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => migrator.run(pool).await,
+        Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => {
+            migrator.run(pool).await
+        }
         result => result,
     }
 }
@@ -150,7 +181,9 @@ async fn migrate(pool: &SqlitePool) -> Result<(), MigrateError> {
 fn migration_message(error: &MigrateError) -> String {
     match error {
         MigrateError::VersionMissing(version) => {
-            format!("its schema has version {version}, which is newer than this program knows; use a newer tandem")
+            format!(
+                "its schema has version {version}, which is newer than this program knows; use a newer tandem"
+            )
         }
         error => error.to_string(),
     }
@@ -181,7 +214,10 @@ mod tests {
             ("sqlite://a.db?mode=secret", "parameters"),
         ] {
             let message = Store::open(url).await.unwrap_err().to_string();
-            assert!(message.contains(named) && message.contains("sqlite://PATH"), "{message}");
+            assert!(
+                message.contains(named) && message.contains("sqlite://PATH"),
+                "{message}"
+            );
             assert!(!message.contains("secret"), "{message}");
         }
     }
@@ -191,9 +227,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.db");
         let url = format!("sqlite://{}", path.display());
-        std::fs::write(&path, "this is no database, whatever its name says".repeat(100)).unwrap();
+        std::fs::write(
+            &path,
+            "this is no database, whatever its name says".repeat(100),
+        )
+        .unwrap();
         let message = Store::open(&url).await.unwrap_err().to_string();
-        assert!(message.contains("x.db") && message.contains("not a database"), "{message}");
+        assert!(
+            message.contains("x.db") && message.contains("not a database"),
+            "{message}"
+        );
 
         std::fs::remove_file(&path).unwrap();
         let store = Store::open(&url).await.unwrap();

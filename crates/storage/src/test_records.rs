@@ -13,7 +13,7 @@ pub(crate) const SETUP_US: i64 = 1_795_344_000_000_000;
 pub(crate) fn cdr(id: u128, duration_us: u64) -> Cdr {
     let answered = duration_us > 0;
     let at = |offset: i64| answered.then_some(SETUP_US + offset);
-    let end = SETUP_US + 2_000_000 + i64::try_from(duration_us).unwrap();
+    let end = SETUP_US + 2_000_000 + duration_us.cast_signed();
     let status = if answered { 200 } else { 503 };
     let cause = if answered {
         Cause::Answered

@@ -16,6 +16,10 @@ const CHUNK: usize = 256 << 10;
 
 /// What comes next in a segment.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for one step, and the large one is the common one"
+)]
 pub(crate) enum Step {
     /// A sound frame at `offset` in the file.
     Frame {

@@ -6,7 +6,9 @@ use super::*;
 
 async fn store() -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(&format!("sqlite://{}/t.db", directory.path().display())).await.unwrap();
+    let store = Store::open(&format!("sqlite://{}/t.db", directory.path().display()))
+        .await
+        .unwrap();
     for sql in [
         "CREATE TABLE ported (number TEXT PRIMARY KEY, routing_number INTEGER)",
         "INSERT INTO ported VALUES ('4930123', 4988777), ('4930124', NULL)",
@@ -18,21 +20,46 @@ async fn store() -> (tempfile::TempDir, Store) {
     (directory, store)
 }
 
-async fn ask(store: &Store, query: &str, number: &str, caller: &str) -> Result<LookupAnswer, LookupError> {
-    store.lookup(query, number, caller, "acme", Instant::now() + Duration::from_secs(20)).await
+async fn ask(
+    store: &Store,
+    query: &str,
+    number: &str,
+    caller: &str,
+) -> Result<LookupAnswer, LookupError> {
+    store
+        .lookup(
+            query,
+            number,
+            caller,
+            "acme",
+            Instant::now() + Duration::from_secs(20),
+        )
+        .await
 }
 
 fn rewritten(number: &str) -> LookupAnswer {
-    LookupAnswer { number: Some(number.into()), refuse: None }
+    LookupAnswer {
+        number: Some(number.into()),
+        refuse: None,
+    }
 }
 
 #[tokio::test]
 async fn a_row_rewrites_the_number_and_no_row_or_null_leaves_it() {
     let (_directory, store) = store().await;
     let query = "SELECT routing_number AS number FROM ported WHERE number = {number};";
-    assert_eq!(ask(&store, query, "4930123", "1").await.unwrap(), rewritten("4988777"));
-    assert_eq!(ask(&store, query, "4930124", "1").await.unwrap(), LookupAnswer::default());
-    assert_eq!(ask(&store, query, "4930125", "1").await.unwrap(), LookupAnswer::default());
+    assert_eq!(
+        ask(&store, query, "4930123", "1").await.unwrap(),
+        rewritten("4988777")
+    );
+    assert_eq!(
+        ask(&store, query, "4930124", "1").await.unwrap(),
+        LookupAnswer::default()
+    );
+    assert_eq!(
+        ask(&store, query, "4930125", "1").await.unwrap(),
+        LookupAnswer::default()
+    );
 }
 
 #[tokio::test]
@@ -40,8 +67,17 @@ async fn a_row_refuses_the_call_and_every_placeholder_is_bound() {
     let (_directory, store) = store().await;
     let query = "SELECT 603 AS refuse, {number} || '' AS number FROM blocked WHERE caller = {caller} AND customer = {customer}";
     let answer = ask(&store, query, "49", "666").await.unwrap();
-    assert_eq!(answer, LookupAnswer { number: Some("49".into()), refuse: Some(603) });
-    assert_eq!(ask(&store, query, "49", "667").await.unwrap(), LookupAnswer::default());
+    assert_eq!(
+        answer,
+        LookupAnswer {
+            number: Some("49".into()),
+            refuse: Some(603)
+        }
+    );
+    assert_eq!(
+        ask(&store, query, "49", "667").await.unwrap(),
+        LookupAnswer::default()
+    );
 }
 
 #[tokio::test]
@@ -49,17 +85,29 @@ async fn what_a_caller_sends_is_never_sql() {
     let (_directory, store) = store().await;
     let query = "SELECT routing_number AS number FROM ported WHERE number = {number}";
     for number in ["' OR '1'='1", "4930123'; DROP TABLE ported; --", "{caller}"] {
-        assert_eq!(ask(&store, query, number, "x").await.unwrap(), LookupAnswer::default());
+        assert_eq!(
+            ask(&store, query, number, "x").await.unwrap(),
+            LookupAnswer::default()
+        );
     }
-    assert_eq!(ask(&store, query, "4930123", "x").await.unwrap(), rewritten("4988777"));
+    assert_eq!(
+        ask(&store, query, "4930123", "x").await.unwrap(),
+        rewritten("4988777")
+    );
 }
 
 #[tokio::test]
 async fn a_lookup_can_not_write() {
     let (_directory, store) = store().await;
-    assert!(matches!(ask(&store, "DELETE FROM ported", "1", "1").await, Err(LookupError::Store(_))));
+    assert!(matches!(
+        ask(&store, "DELETE FROM ported", "1", "1").await,
+        Err(LookupError::Store(_))
+    ));
     let query = "SELECT routing_number AS number FROM ported WHERE number = {number}";
-    assert_eq!(ask(&store, query, "4930123", "x").await.unwrap(), rewritten("4988777"));
+    assert_eq!(
+        ask(&store, query, "4930123", "x").await.unwrap(),
+        rewritten("4988777")
+    );
 }
 
 #[tokio::test]
@@ -68,11 +116,16 @@ async fn a_query_without_end_is_interrupted_at_its_deadline_and_its_connection_s
     let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) AS number FROM n";
     for _ in 0..6 {
         let started = Instant::now();
-        let answer = store.lookup(endless, "1", "1", "1", started + Duration::from_millis(50)).await;
+        let answer = store
+            .lookup(endless, "1", "1", "1", started + Duration::from_millis(50))
+            .await;
         assert!(matches!(answer, Err(LookupError::Timeout)), "{answer:?}");
         assert!(started.elapsed() < Duration::from_secs(10));
     }
-    assert_eq!(ask(&store, "SELECT 1 AS number", "1", "1").await.unwrap(), rewritten("1"));
+    assert_eq!(
+        ask(&store, "SELECT 1 AS number", "1", "1").await.unwrap(),
+        rewritten("1")
+    );
 }
 
 #[tokio::test]
@@ -105,7 +158,10 @@ fn queries_that_are_not_acceptable_are_refused_before_they_run() {
         let message = check_lookup(query).unwrap_err().to_string();
         assert!(message.contains(said), "{query}: {message}");
     }
-    assert_eq!(bound("SELECT 'it''s;?' , {number},{caller} /* ? */;").unwrap(), "SELECT 'it''s;?' , ?1,?2 /* ? */");
+    assert_eq!(
+        bound("SELECT 'it''s;?' , {number},{caller} /* ? */;").unwrap(),
+        "SELECT 'it''s;?' , ?1,?2 /* ? */"
+    );
 }
 
 proptest::proptest! {

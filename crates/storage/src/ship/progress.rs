@@ -66,15 +66,21 @@ impl ShipProgress {
             batches: figure(&self.batches),
             errors: figure(&self.errors),
             failing: self.failing.load(Ordering::Relaxed),
-            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            last_error: self
+                .last_error
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
         }
     }
 
     pub(super) fn publish(&self, segments: &Segments) {
         let backlog = segments.backlog();
         self.backlog_bytes.store(backlog.bytes, Ordering::Relaxed);
-        self.backlog_records.store(backlog.records, Ordering::Relaxed);
-        self.oldest_us.store(backlog.oldest_us.unwrap_or(0), Ordering::Relaxed);
+        self.backlog_records
+            .store(backlog.records, Ordering::Relaxed);
+        self.oldest_us
+            .store(backlog.oldest_us.unwrap_or(0), Ordering::Relaxed);
         self.open_calls.store(backlog.open_calls, Ordering::Relaxed);
         self.segments.store(backlog.segments, Ordering::Relaxed);
         self.damaged.store(backlog.damaged, Ordering::Relaxed);
@@ -92,6 +98,9 @@ impl ShipProgress {
     pub(super) fn note_error(&self, error: &dyn Display) {
         self.errors.fetch_add(1, Ordering::Relaxed);
         self.failing.store(true, Ordering::Relaxed);
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        *self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
     }
 }

@@ -11,8 +11,8 @@ use uuid::Uuid;
 use super::ShipperOptions;
 use crate::cdrs::{ShipBatch, ShipPart, ShipRecord};
 use crate::journal::{
-    CARRY_LANE, Journal, JournalOptions, OpenCalls, SegmentHeader, SegmentKey, SegmentReader, Step, list_segments,
-    sync_directory,
+    CARRY_LANE, Journal, JournalOptions, OpenCalls, SegmentHeader, SegmentKey, SegmentReader, Step,
+    list_segments, sync_directory,
 };
 
 /// What is read from one lane before another gets its turn.
@@ -111,8 +111,15 @@ impl Segments {
             // Without a header yet, it has just been created: next time.
             if let Some((header, reader)) = SegmentReader::open(&path)? {
                 let committed_offset = reader.offset();
-                let segment =
-                    Segment { path, header, reader, cursor: None, committed_offset, finished: false, damaged: false };
+                let segment = Segment {
+                    path,
+                    header,
+                    reader,
+                    cursor: None,
+                    committed_offset,
+                    finished: false,
+                    damaged: false,
+                };
                 self.files.insert(key, segment);
             }
         }
@@ -120,11 +127,19 @@ impl Segments {
     }
 
     pub(super) fn without_cursor(&self) -> Vec<Uuid> {
-        self.files.values().filter(|segment| segment.cursor.is_none()).map(|segment| segment.header.id).collect()
+        self.files
+            .values()
+            .filter(|segment| segment.cursor.is_none())
+            .map(|segment| segment.header.id)
+            .collect()
     }
 
     pub(super) fn set_cursor(&mut self, id: Uuid, cursor: u64) {
-        for segment in self.files.values_mut().filter(|segment| segment.header.id == id) {
+        for segment in self
+            .files
+            .values_mut()
+            .filter(|segment| segment.header.id == id)
+        {
             segment.cursor = Some(cursor);
         }
     }
@@ -144,8 +159,14 @@ impl Segments {
         if self.has_news() {
             return Ok(());
         }
-        let keys: Vec<_> = self.files.iter().filter(|(_, s)| !s.finished && !s.damaged).map(|(key, _)| *key).collect();
-        let (older, current): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key.boot < self.boot);
+        let keys: Vec<_> = self
+            .files
+            .iter()
+            .filter(|(_, s)| !s.finished && !s.damaged)
+            .map(|(key, _)| *key)
+            .collect();
+        let (older, current): (Vec<_>, Vec<_>) =
+            keys.into_iter().partition(|key| key.boot < self.boot);
         for key in older {
             while !self.is_done(key) && self.batch.len() < max {
                 self.read_some(key, max)?;
@@ -158,7 +179,10 @@ impl Segments {
         while lively && self.batch.len() < max {
             lively = false;
             for key in &current {
-                let before = SegmentKey { number: key.number.wrapping_sub(1), ..*key };
+                let before = SegmentKey {
+                    number: key.number.wrapping_sub(1),
+                    ..*key
+                };
                 if self.is_done(before) && !self.is_done(*key) && self.batch.len() < max {
                     lively |= self.read_some(*key, max)?;
                 }
@@ -172,27 +196,41 @@ impl Segments {
 
     /// Whether nothing more is to be read from a segment, or it is gone.
     fn is_done(&self, key: SegmentKey) -> bool {
-        self.files.get(&key).is_none_or(|segment| segment.finished || segment.damaged)
+        self.files
+            .get(&key)
+            .is_none_or(|segment| segment.finished || segment.damaged)
     }
 
     /// Reads a few frames. Returns whether there were any.
     fn read_some(&mut self, key: SegmentKey, max: usize) -> io::Result<bool> {
-        let followed = self.files.contains_key(&SegmentKey { number: key.number.wrapping_add(1), ..key });
+        let followed = self.files.contains_key(&SegmentKey {
+            number: key.number.wrapping_add(1),
+            ..key
+        });
         let mut room = max.saturating_sub(self.batch.len());
         let mut any = false;
         for _ in 0..ROUND_FRAMES {
-            let Some(segment) = self.files.get_mut(&key) else { return Ok(any) };
+            let Some(segment) = self.files.get_mut(&key) else {
+                return Ok(any);
+            };
             if room == 0 {
                 return Ok(any);
             }
             match segment.reader.next()? {
-                Step::Frame { seq, offset, len, record } => {
+                Step::Frame {
+                    seq,
+                    offset,
+                    len,
+                    record,
+                } => {
                     any = true;
                     self.frames_read += 1;
                     self.bytes_read += len;
                     match record {
                         Ok(record) => {
-                            if let Some(record) = self.take_in(record, Position { key, offset, len }) {
+                            if let Some(record) =
+                                self.take_in(record, Position { key, offset, len })
+                            {
                                 room -= usize::from(self.put_in_batch(key, seq, record));
                             }
                         }
@@ -228,11 +266,15 @@ impl Segments {
                 None
             }
             Record::Updated(updated) => {
-                self.open.entry(updated.cdr_id).and_modify(|positions| positions.push(position));
+                self.open
+                    .entry(updated.cdr_id)
+                    .and_modify(|positions| positions.push(position));
                 None
             }
             Record::AttemptEnded { cdr_id, .. } => {
-                self.open.entry(cdr_id).and_modify(|positions| positions.push(position));
+                self.open
+                    .entry(cdr_id)
+                    .and_modify(|positions| positions.push(position));
                 None
             }
             Record::Ended(cdr) => {
@@ -247,32 +289,49 @@ impl Segments {
                 self.carried.remove(&cdr_id);
                 None
             }
-            Record::EndedAlone { cdr_id, node, at_us, ended_by, status } => {
-                Some(ShipRecord::EndedAlone { cdr_id, node, at_us, ended_by, status })
-            }
+            Record::EndedAlone {
+                cdr_id,
+                node,
+                at_us,
+                ended_by,
+                status,
+            } => Some(ShipRecord::EndedAlone {
+                cdr_id,
+                node,
+                at_us,
+                ended_by,
+                status,
+            }),
             Record::Refused(refused) => Some(ShipRecord::Refused(refused)),
         }
     }
 
     /// Adds a record unless the store has it. Returns whether it was added.
     fn put_in_batch(&mut self, key: SegmentKey, seq: u64, record: ShipRecord) -> bool {
-        let Some(segment) = self.files.get(&key) else { return false };
+        let Some(segment) = self.files.get(&key) else {
+            return false;
+        };
         if segment.cursor.is_some_and(|cursor| seq <= cursor) {
             return false;
         }
         let id = segment.header.id;
-        let place = self.batch.parts.iter().position(|part| part.segment == id).unwrap_or_else(|| {
-            self.batch.parts.push(ShipPart {
-                segment: id,
-                node: segment.header.node.clone(),
-                boot: key.boot,
-                lane: key.lane,
-                number: key.number,
-                end_seq: seq,
-                records: Vec::new(),
+        let place = self
+            .batch
+            .parts
+            .iter()
+            .position(|part| part.segment == id)
+            .unwrap_or_else(|| {
+                self.batch.parts.push(ShipPart {
+                    segment: id,
+                    node: segment.header.node.clone(),
+                    boot: key.boot,
+                    lane: key.lane,
+                    number: key.number,
+                    end_seq: seq,
+                    records: Vec::new(),
+                });
+                self.batch.parts.len() - 1
             });
-            self.batch.parts.len() - 1
-        });
         if let Some(part) = self.batch.parts.get_mut(place) {
             part.end_seq = seq;
             part.records.push((seq, record));
@@ -332,11 +391,18 @@ impl Segments {
             .iter()
             .take_while(|(key, _)| key.boot == oldest_boot)
             .find(|(key, segment)| {
-                let before = SegmentKey { number: key.number.wrapping_sub(1), ..**key };
+                let before = SegmentKey {
+                    number: key.number.wrapping_sub(1),
+                    ..**key
+                };
                 segment.finished
                     && !segment.damaged
                     && segment.committed_offset == segment.reader.offset()
-                    && !self.batch.parts.iter().any(|part| part.segment == segment.header.id)
+                    && !self
+                        .batch
+                        .parts
+                        .iter()
+                        .any(|part| part.segment == segment.header.id)
                     && !self.files.contains_key(&before)
             })
             .map(|(key, _)| *key)
@@ -364,9 +430,15 @@ impl Segments {
             for call in calls.into_calls() {
                 let offset = self.carry.file_len() + self.carry.waiting_len() as u64;
                 self.carried.insert(*id);
-                self.carry.append(&Record::Answered(Box::new(call))).map_err(io::Error::other)?;
+                self.carry
+                    .append(&Record::Answered(Box::new(call)))
+                    .map_err(io::Error::other)?;
                 let len = self.carry.file_len() + self.carry.waiting_len() as u64 - offset;
-                places.push(Position { key: self.carry.key(), offset, len });
+                places.push(Position {
+                    key: self.carry.key(),
+                    offset,
+                    len,
+                });
             }
             moved.push((*id, places));
             if self.carry.waiting_len() > CARRY_BUFFER {
@@ -392,13 +464,22 @@ impl Segments {
             return Ok(());
         }
         let key = self.carry.key();
-        let live: u64 = self.open.values().flatten().filter(|p| p.key == key).map(|p| p.len).sum();
+        let live: u64 = self
+            .open
+            .values()
+            .flatten()
+            .filter(|p| p.key == key)
+            .map(|p| p.len)
+            .sum();
         if self.carry.file_len() <= self.segment_bytes + 2 * live {
             return Ok(());
         }
         self.carry.write_out()?;
         self.carry.rotate()?;
-        let header = std::mem::replace(&mut self.carry_header, header_of(&self.directory, self.carry.key())?);
+        let header = std::mem::replace(
+            &mut self.carry_header,
+            header_of(&self.directory, self.carry.key())?,
+        );
         let mut reader = open_reader(&self.directory, key)?;
         reader.seek(reader.file_len()?);
         let segment = Segment {
@@ -421,18 +502,27 @@ impl Segments {
             segments: self.files.len() as u64 + 1,
             ..Backlog::default()
         };
-        let mean = self.bytes_read.checked_div(self.frames_read).unwrap_or(0).max(1);
+        let mean = self
+            .bytes_read
+            .checked_div(self.frames_read)
+            .unwrap_or(0)
+            .max(1);
         for segment in self.files.values() {
             let len = segment.reader.file_len().unwrap_or(0);
             backlog.bytes += len.saturating_sub(segment.committed_offset);
             backlog.records += len.saturating_sub(segment.reader.offset()).div_ceil(mean);
             backlog.damaged += u64::from(segment.damaged);
         }
-        let ends = self.batch.parts.iter().flat_map(|part| &part.records).filter_map(|(_, record)| match record {
-            ShipRecord::Ended(cdr) => cdr.end_at,
-            ShipRecord::EndedAlone { at_us, .. } => Some(*at_us),
-            ShipRecord::Refused(refused) => Some(refused.minute_us),
-        });
+        let ends = self
+            .batch
+            .parts
+            .iter()
+            .flat_map(|part| &part.records)
+            .filter_map(|(_, record)| match record {
+                ShipRecord::Ended(cdr) => cdr.end_at,
+                ShipRecord::EndedAlone { at_us, .. } => Some(*at_us),
+                ShipRecord::Refused(refused) => Some(refused.minute_us),
+            });
         backlog.oldest_us = ends.min();
         backlog
     }
@@ -446,7 +536,14 @@ fn header_of(directory: &std::path::Path, key: SegmentKey) -> io::Result<Segment
     open_segment(directory, key).map(|(header, _)| header)
 }
 
-fn open_segment(directory: &std::path::Path, key: SegmentKey) -> io::Result<(SegmentHeader, SegmentReader)> {
-    SegmentReader::open(&directory.join(key.file_name()))?
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a segment read before has lost its header"))
+fn open_segment(
+    directory: &std::path::Path,
+    key: SegmentKey,
+) -> io::Result<(SegmentHeader, SegmentReader)> {
+    SegmentReader::open(&directory.join(key.file_name()))?.ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a segment read before has lost its header",
+        )
+    })
 }

@@ -21,8 +21,13 @@ impl Node {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("journal")).unwrap();
-        let store = Store::open(&format!("sqlite://{}/t.db", directory.path().display())).await.unwrap();
-        Self { directory, store: Arc::new(store) }
+        let store = Store::open(&format!("sqlite://{}/t.db", directory.path().display()))
+            .await
+            .unwrap();
+        Self {
+            directory,
+            store: Arc::new(store),
+        }
     }
 
     fn journal_directory(&self) -> PathBuf {
@@ -31,12 +36,23 @@ impl Node {
 
     fn lane(&self, boot: u32, lane: u8, segment_bytes: u64) -> Journal {
         let options = JournalOptions::new(self.journal_directory(), "n1".into(), boot, lane);
-        Journal::create(JournalOptions { segment_bytes, ..options }).unwrap()
+        Journal::create(JournalOptions {
+            segment_bytes,
+            ..options
+        })
+        .unwrap()
     }
 
     fn shipper(&self, boot: u32) -> Shipper {
         let options = ShipperOptions::new(self.journal_directory(), "n1".into(), boot);
-        Shipper::new(ShipperOptions { poll: Duration::from_millis(1), ..options }, Arc::clone(&self.store)).unwrap()
+        Shipper::new(
+            ShipperOptions {
+                poll: Duration::from_millis(1),
+                ..options
+            },
+            Arc::clone(&self.store),
+        )
+        .unwrap()
     }
 
     /// Ships until the journal is empty, as a drain does.
@@ -48,14 +64,27 @@ impl Node {
     }
 
     async fn stored(&self) -> Vec<u128> {
-        let filter = CdrFilter { limit: 100_000, ..CdrFilter::default() };
-        let mut ids: Vec<_> = self.store.cdrs(&filter).await.unwrap().iter().map(|cdr| cdr.cdr_id.as_u128()).collect();
+        let filter = CdrFilter {
+            limit: 100_000,
+            ..CdrFilter::default()
+        };
+        let mut ids: Vec<_> = self
+            .store
+            .cdrs(&filter)
+            .await
+            .unwrap()
+            .iter()
+            .map(|cdr| cdr.cdr_id.as_u128())
+            .collect();
         ids.sort_unstable();
         ids
     }
 
     async fn refused(&self) -> i64 {
-        sqlx::query_scalar("SELECT COALESCE(SUM(count), 0) FROM refused").fetch_one(&self.store.writer).await.unwrap()
+        sqlx::query_scalar("SELECT COALESCE(SUM(count), 0) FROM refused")
+            .fetch_one(&self.store.writer)
+            .await
+            .unwrap()
     }
 
     fn open(&self) -> Vec<u128> {
@@ -63,12 +92,21 @@ impl Node {
     }
 
     fn segments(&self) -> Vec<SegmentKey> {
-        list_segments(&self.journal_directory()).unwrap().into_iter().map(|(key, _)| key).collect()
+        list_segments(&self.journal_directory())
+            .unwrap()
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect()
     }
 }
 
 fn open_in(directory: &Path) -> Vec<u128> {
-    recover(directory).unwrap().calls.iter().map(|call| call.cdr.cdr_id.as_u128()).collect()
+    recover(directory)
+        .unwrap()
+        .calls
+        .iter()
+        .map(|call| call.cdr.cdr_id.as_u128())
+        .collect()
 }
 
 fn refused(count: u64) -> Record {
@@ -83,7 +121,12 @@ fn refused(count: u64) -> Record {
 }
 
 fn updated(id: u128, cseq: u32) -> Record {
-    Record::Updated(Updated { cdr_id: Uuid::from_u128(id), attempt: 0, caller: None, callee: Some(leg("to", cseq)) })
+    Record::Updated(Updated {
+        cdr_id: Uuid::from_u128(id),
+        attempt: 0,
+        caller: None,
+        callee: Some(leg("to", cseq)),
+    })
 }
 
 fn write(journal: &mut Journal, records: impl IntoIterator<Item = Record>) {
@@ -110,14 +153,28 @@ async fn ended_calls_reach_the_store_while_lanes_write_and_the_backlog_returns_t
     let stop = watch::Sender::new(false);
     let running = tokio::spawn(shipper.run(stop.subscribe()));
     for id in 0..600 {
-        write(&mut lanes[usize::from(id % 2 == 0)], [answered(id), ended(id)]);
+        write(
+            &mut lanes[usize::from(id % 2 == 0)],
+            [answered(id), ended(id)],
+        );
         if id % 100 == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-    until("everything is shipped", async || progress.status().backlog_bytes == 0 && progress.status().shipped == 600).await;
+    until("everything is shipped", async || {
+        progress.status().backlog_bytes == 0 && progress.status().shipped == 600
+    })
+    .await;
     let status = progress.status();
-    assert_eq!((status.backlog_records, status.oldest_us, status.open_calls, status.errors), (0, 0, 0, 0));
+    assert_eq!(
+        (
+            status.backlog_records,
+            status.oldest_us,
+            status.open_calls,
+            status.errors
+        ),
+        (0, 0, 0, 0)
+    );
     assert!(status.batches < 600, "{status:?}");
     stop.send_replace(true);
     assert!(running.await.unwrap());
@@ -131,7 +188,10 @@ async fn a_store_that_refuses_for_a_while_gets_everything_exactly_once_and_the_a
     let node = Node::new().await;
     let mut lane = node.lane(1, 0, 10_000);
     let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON cdr WHEN NEW.call_id = 'call-20@caller' BEGIN SELECT RAISE(ABORT, 'out of order'); END";
-    sqlx::query(refuse).execute(&node.store.writer).await.unwrap();
+    sqlx::query(refuse)
+        .execute(&node.store.writer)
+        .await
+        .unwrap();
     let mut shipper = node.shipper(1);
     shipper.options.retry_max = Duration::from_millis(60);
     let progress = shipper.progress();
@@ -142,13 +202,31 @@ async fn a_store_that_refuses_for_a_while_gets_everything_exactly_once_and_the_a
     }
     until("two failures", async || progress.status().errors >= 2).await;
     let status = progress.status();
-    assert!(status.failing && status.backlog_bytes > 0 && status.oldest_us > 0, "{status:?}");
-    assert!(status.last_error.as_ref().is_some_and(|error| error.contains("out of order")), "{status:?}");
-    sqlx::query("DROP TRIGGER refuse").execute(&node.store.writer).await.unwrap();
-    until("recovered", async || progress.status().backlog_bytes == 0 && !progress.status().failing).await;
+    assert!(
+        status.failing && status.backlog_bytes > 0 && status.oldest_us > 0,
+        "{status:?}"
+    );
+    assert!(
+        status
+            .last_error
+            .as_ref()
+            .is_some_and(|error| error.contains("out of order")),
+        "{status:?}"
+    );
+    sqlx::query("DROP TRIGGER refuse")
+        .execute(&node.store.writer)
+        .await
+        .unwrap();
+    until("recovered", async || {
+        progress.status().backlog_bytes == 0 && !progress.status().failing
+    })
+    .await;
     stop.send_replace(true);
     assert!(running.await.unwrap());
-    assert_eq!((node.stored().await, node.refused().await), ((0..50).collect(), 50));
+    assert_eq!(
+        (node.stored().await, node.refused().await),
+        ((0..50).collect(), 50)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,24 +261,41 @@ async fn an_answer_lost_after_the_commit_and_a_restart_in_the_middle_store_nothi
         shipper.segments.set_cursor(id, 0);
     }
     shipper.segments.read(11).unwrap();
-    node.store.insert_batch(shipper.segments.batch()).await.unwrap();
+    node.store
+        .insert_batch(shipper.segments.batch())
+        .await
+        .unwrap();
     assert_eq!((node.stored().await.len(), node.refused().await), (6, 5));
     // The same shipper tries again, as after a lost answer.
-    node.store.insert_batch(shipper.segments.batch()).await.unwrap();
+    node.store
+        .insert_batch(shipper.segments.batch())
+        .await
+        .unwrap();
     assert_eq!((node.stored().await.len(), node.refused().await), (6, 5));
     drop(shipper);
     // A new process goes on in the middle.
     recover(&node.journal_directory()).unwrap();
     let status = node.ship(2).await;
     assert_eq!(status.shipped, 29);
-    assert_eq!((node.stored().await, node.refused().await), ((0..20).collect(), 20));
+    assert_eq!(
+        (node.stored().await, node.refused().await),
+        ((0..20).collect(), 20)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_are_up_outlive_the_deletion_of_their_segments_with_their_updates() {
     let node = Node::new().await;
     let mut lane = node.lane(1, 0, 5_000);
-    write(&mut lane, [answered(1_000), updated(1_000, 7), answered(1_001), answered(1_002)]);
+    write(
+        &mut lane,
+        [
+            answered(1_000),
+            updated(1_000, 7),
+            answered(1_001),
+            answered(1_002),
+        ],
+    );
     write(&mut lane, (0..100).map(ended));
     write(&mut lane, [updated(1_001, 9), ended(1_002)]);
     write(&mut lane, (100..200).map(ended));
@@ -208,14 +303,21 @@ async fn calls_that_are_up_outlive_the_deletion_of_their_segments_with_their_upd
     assert_eq!((status.open_calls, status.segments), (2, 2));
     assert_eq!(node.segments().len(), 2);
     let recovery = recover(&node.journal_directory()).unwrap();
-    let calls: Vec<_> = recovery.calls.iter().map(|call| (call.cdr.cdr_id.as_u128(), call.callee.cseq)).collect();
+    let calls: Vec<_> = recovery
+        .calls
+        .iter()
+        .map(|call| (call.cdr.cdr_id.as_u128(), call.callee.cseq))
+        .collect();
     assert_eq!(calls, [(1_000, 7), (1_001, 9)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_carried_call_that_ends_never_comes_back_however_often_the_node_restarts() {
     let node = Node::new().await;
-    write(&mut node.lane(1, 0, 1 << 20), [answered(1), answered(2), answered(3)]);
+    write(
+        &mut node.lane(1, 0, 1 << 20),
+        [answered(1), answered(2), answered(3)],
+    );
     node.ship(1).await;
     let mut alive = vec![1, 2, 3];
     for boot in 2..=7 {
@@ -224,9 +326,12 @@ async fn a_carried_call_that_ends_never_comes_back_however_often_the_node_restar
         // Let the shipper copy the calls to this boot's own segment first, so that ends come after their copies.
         node.ship(boot).await;
         if boot == 3 || boot == 5 {
-            write(&mut lane, [ended(u128::from(alive.remove(0)))]);
+            write(&mut lane, [ended(alive.remove(0))]);
         }
-        write(&mut lane, (0..20).map(|n| ended(u128::from(boot) * 1_000 + n)));
+        write(
+            &mut lane,
+            (0..20).map(|n| ended(u128::from(boot) * 1_000 + n)),
+        );
         drop(lane);
     }
     node.ship(8).await;
@@ -245,10 +350,16 @@ async fn a_call_carried_and_ended_in_the_same_run_is_settled_before_its_segment_
     let running = tokio::spawn(shipper.run(stop.subscribe()));
     write(&mut lane, [answered(1), answered(2)]);
     write(&mut lane, (10..30).map(ended));
-    until("segments deleted", async || progress.status().segments <= 2 && progress.status().shipped == 20).await;
+    until("segments deleted", async || {
+        progress.status().segments <= 2 && progress.status().shipped == 20
+    })
+    .await;
     write(&mut lane, [ended(1)]);
     write(&mut lane, (30..50).map(ended));
-    until("segments deleted again", async || progress.status().segments <= 2 && progress.status().shipped == 41).await;
+    until("segments deleted again", async || {
+        progress.status().segments <= 2 && progress.status().shipped == 41
+    })
+    .await;
     stop.send_replace(true);
     assert!(running.await.unwrap());
     assert_eq!(node.open(), [2]);
@@ -259,7 +370,12 @@ async fn the_shippers_own_segment_is_renewed_when_it_is_mostly_dead() {
     let node = Node::new().await;
     let mut lane = node.lane(1, 0, 2_000);
     let mut shipper = node.shipper(1);
-    shipper.segments = Segments::new(&ShipperOptions { segment_bytes: 3_000, boot: 2, ..shipper.options.clone() }).unwrap();
+    shipper.segments = Segments::new(&ShipperOptions {
+        segment_bytes: 3_000,
+        boot: 2,
+        ..shipper.options.clone()
+    })
+    .unwrap();
     for id in 0..60 {
         write(&mut lane, [answered(id), answered(1_000 + id)]);
         write(&mut lane, (0..4).map(|n| ended(10_000 + id * 10 + n)));
@@ -303,7 +419,11 @@ async fn two_nodes_ship_into_one_store_without_disturbing_each_other() {
     let mut lane = Journal::create(JournalOptions::new(second.clone(), "n2".into(), 1, 0)).unwrap();
     write(&mut lane, [ended(2), refused(4)]);
     node.ship(1).await;
-    let shipper = Shipper::new(ShipperOptions::new(second, "n2".into(), 1), Arc::clone(&node.store)).unwrap();
+    let shipper = Shipper::new(
+        ShipperOptions::new(second, "n2".into(), 1),
+        Arc::clone(&node.store),
+    )
+    .unwrap();
     assert!(shipper.run(watch::Sender::new(true).subscribe()).await);
     assert_eq!((node.stored().await, node.refused().await), (vec![1, 2], 7));
 }
