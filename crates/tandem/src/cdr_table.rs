@@ -6,8 +6,17 @@ use accounting::{RatedAttempt, RatedCdr, rfc3339};
 use rust_decimal::Decimal;
 
 /// The header of the table.
-pub const HEADER: [&str; 9] =
-    ["setup (UTC)", "customer", "callee", "route", "status", "cause", "duration", "customer price", "vendor price"];
+pub const HEADER: [&str; 9] = [
+    "setup (UTC)",
+    "customer",
+    "callee",
+    "route",
+    "status",
+    "cause",
+    "duration",
+    "customer price",
+    "vendor price",
+];
 
 /// The columns of numbers, for right alignment.
 pub const RIGHT: [usize; 3] = [6, 7, 8];
@@ -20,7 +29,8 @@ pub fn row(cdr: &RatedCdr) -> Vec<String> {
         cdr.customer.clone(),
         cdr.callee.clone(),
         route(&cdr.attempts),
-        cdr.status.map_or_else(|| "–".to_owned(), |status| status.to_string()),
+        cdr.status
+            .map_or_else(|| "–".to_owned(), |status| status.to_string()),
         cdr.cause.as_str().to_owned(),
         duration(cdr.duration_ms),
         money(cdr.customer_price, cdr.customer_currency.as_deref()),
@@ -63,7 +73,11 @@ fn money(price: Option<Decimal>, currency: Option<&str>) -> String {
 
 /// `2026-01-31 12:00:00`: to the second, which is what a person looks for.
 fn clock(us: i64) -> String {
-    rfc3339::format_us(us).replace('T', " ").chars().take(19).collect()
+    rfc3339::format_us(us)
+        .replace('T', " ")
+        .chars()
+        .take(19)
+        .collect()
 }
 
 #[cfg(test)]
@@ -79,7 +93,10 @@ mod tests {
 
     #[test]
     fn money_has_its_currency_and_an_unpriced_side_is_a_dash() {
-        assert_eq!(money(Some("0.0120".parse().unwrap()), Some("EUR")), "0.0120 EUR");
+        assert_eq!(
+            money(Some("0.0120".parse().unwrap()), Some("EUR")),
+            "0.0120 EUR"
+        );
         assert_eq!(money(None, Some("EUR")), "–");
     }
 

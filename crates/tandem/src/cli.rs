@@ -9,7 +9,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Tandem: a Class 4 SIP proxy. Routes each call to the cheapest working vendor, fails over, and keeps the record of
 /// what the call cost.
 #[derive(Debug, Parser)]
-#[command(name = "tandem", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    name = "tandem",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     /// The configuration file [default: ./tandem.toml where there is one, else built-in defaults]
     #[arg(long, global = true, value_name = "FILE")]
@@ -85,6 +90,9 @@ pub struct RouteArgs {
     /// When the call is placed [default: now]
     #[arg(long, value_name = "RFC3339")]
     pub at: Option<String>,
+    /// Where the call comes from; decides the tech prefix [default: the number has none]
+    #[arg(long, value_name = "IP[:PORT]")]
+    pub source: Option<String>,
     /// Prints JSON
     #[arg(long)]
     pub json: bool,
@@ -146,26 +154,50 @@ mod tests {
     #[test]
     fn the_list_of_commands_holds_what_exists_and_nothing_else() {
         let command = Cli::command();
-        let names: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let names: Vec<_> = command
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
         assert_eq!(
             names,
-            ["run", "check", "load", "export", "route", "cdr", "status", "reload", "drain", "ps", "calls", "demo"]
+            [
+                "run", "check", "load", "export", "route", "cdr", "status", "reload", "drain",
+                "ps", "calls", "demo"
+            ]
         );
     }
 
     #[test]
     fn the_configuration_file_may_stand_before_or_after_the_command() {
         for line in ["tandem --config a.toml run", "tandem run --config a.toml"] {
-            assert_eq!(parse(line).unwrap().config, Some(PathBuf::from("a.toml")), "{line}");
+            assert_eq!(
+                parse(line).unwrap().config,
+                Some(PathBuf::from("a.toml")),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn route_takes_number_customer_caller_and_time() {
-        let cli = parse("tandem route 4930 --customer acme --from 4420 --at 2026-01-01T00:00:00Z --json").unwrap();
-        let Command::Route(route) = cli.command else { panic!("not route") };
-        assert_eq!((route.number.as_str(), route.customer.as_str(), route.from.as_str()), ("4930", "acme", "4420"));
-        assert_eq!((route.at.as_deref(), route.json), (Some("2026-01-01T00:00:00Z"), true));
+        let cli =
+            parse("tandem route 4930 --customer acme --from 4420 --at 2026-01-01T00:00:00Z --json")
+                .unwrap();
+        let Command::Route(route) = cli.command else {
+            panic!("not route")
+        };
+        assert_eq!(
+            (
+                route.number.as_str(),
+                route.customer.as_str(),
+                route.from.as_str()
+            ),
+            ("4930", "acme", "4420")
+        );
+        assert_eq!(
+            (route.at.as_deref(), route.json),
+            (Some("2026-01-01T00:00:00Z"), true)
+        );
     }
 
     #[test]
@@ -175,9 +207,13 @@ mod tests {
 
     #[test]
     fn cdr_shows_twenty_as_a_table_unless_told_otherwise() {
-        let Command::Cdr(cdr) = parse("tandem cdr").unwrap().command else { panic!("not cdr") };
+        let Command::Cdr(cdr) = parse("tandem cdr").unwrap().command else {
+            panic!("not cdr")
+        };
         assert_eq!((cdr.limit, cdr.format), (20, CdrFormat::Table));
-        let Command::Cdr(cdr) = parse("tandem cdr --limit 3 --format csv").unwrap().command else { panic!("not cdr") };
+        let Command::Cdr(cdr) = parse("tandem cdr --limit 3 --format csv").unwrap().command else {
+            panic!("not cdr")
+        };
         assert_eq!((cdr.limit, cdr.format), (3, CdrFormat::Csv));
         assert!(parse("tandem cdr --format xml").is_err());
     }
@@ -185,14 +221,25 @@ mod tests {
     #[test]
     fn load_needs_a_directory_and_knows_its_two_switches() {
         assert!(parse("tandem load").is_err());
-        let Command::Load(load) = parse("tandem load plan --replace --dry-run").unwrap().command else {
+        let Command::Load(load) = parse("tandem load plan --replace --dry-run")
+            .unwrap()
+            .command
+        else {
             panic!("not load")
         };
-        assert_eq!((load.directory, load.replace, load.dry_run), (PathBuf::from("plan"), true, true));
+        assert_eq!(
+            (load.directory, load.replace, load.dry_run),
+            (PathBuf::from("plan"), true, true)
+        );
     }
 
     #[test]
     fn a_misspelt_command_is_refused_with_the_nearest_one() {
-        assert!(parse("tandem statsu").unwrap_err().to_string().contains("'status'"));
+        assert!(
+            parse("tandem statsu")
+                .unwrap_err()
+                .to_string()
+                .contains("'status'")
+        );
     }
 }

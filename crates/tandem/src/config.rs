@@ -10,8 +10,8 @@ mod schema;
 
 pub use fault::{ConfigError, ConfigFault, Origin};
 pub use resolve::{
-    AdminConfig, Config, JournalConfig, ListenConfig, LogConfig, LogFormat, OffloadConfig, ProxyConfig, RuntimeConfig,
-    StoreConfig, WORKERS_MAX,
+    AdminConfig, Config, JournalConfig, ListenConfig, LogConfig, LogFormat, OffloadConfig,
+    ProxyConfig, RuntimeConfig, StoreConfig, WORKERS_MAX,
 };
 pub use schema::{KeySpec, Kind, SCHEMA};
 
@@ -27,7 +27,12 @@ pub const DEFAULT_FILE: &str = "tandem.toml";
 /// [`ConfigError`] holds every fault found, each with its place, its key and what is allowed.
 pub fn read(file: Option<&Path>) -> Result<Config, ConfigError> {
     let environment: Vec<(String, String)> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+        .filter_map(|(name, value)| {
+            Some((
+                name.into_string().ok()?,
+                value.to_string_lossy().into_owned(),
+            ))
+        })
         .collect();
     let path = match file {
         Some(path) => Some(path.to_path_buf()),
@@ -49,7 +54,10 @@ pub fn read(file: Option<&Path>) -> Result<Config, ConfigError> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn parse(file: Option<(&str, &str)>, environment: &[(String, String)]) -> Result<Config, ConfigError> {
+pub fn parse(
+    file: Option<(&str, &str)>,
+    environment: &[(String, String)],
+) -> Result<Config, ConfigError> {
     let layered = layers::layer(file, environment)?;
     resolve::resolve(&layered)
 }

@@ -76,7 +76,10 @@ impl AdminToken {
     #[must_use]
     pub fn matches(&self, offered: &str) -> bool {
         let (ours, theirs) = (self.0.as_bytes(), offered.as_bytes());
-        let different = ours.iter().zip(theirs).fold(0_u8, |found, (ours, theirs)| found | (ours ^ theirs));
+        let different = ours
+            .iter()
+            .zip(theirs)
+            .fold(0_u8, |found, (ours, theirs)| found | (ours ^ theirs));
         ours.len() == theirs.len() && different == 0
     }
 }
@@ -93,22 +96,45 @@ pub fn cookie_keys(path: &Path) -> Result<CookieKeys, KeyError> {
         Ok(HEXLOWER_PERMISSIVE.encode(&key))
     })?;
     let mut keys = Vec::new();
-    for (index, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
-        let key = HEXLOWER_PERMISSIVE.decode(line.as_bytes()).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+    for (index, line) in text
+        .lines()
+        .map(str::trim)
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty())
+    {
+        let key = HEXLOWER_PERMISSIVE
+            .decode(line.as_bytes())
+            .ok()
+            .and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
         match key {
             Some(key) if keys.len() < 2 => keys.push(key),
             _ => {
                 let allowed = "no cookie key; allowed: one or two lines (current, previous) of 32 hexadecimal digits";
-                return Err(KeyError::Content { path: path.to_owned(), line: index + 1, allowed });
+                return Err(KeyError::Content {
+                    path: path.to_owned(),
+                    line: index + 1,
+                    allowed,
+                });
             }
         }
     }
     match keys[..] {
-        [current] => Ok(CookieKeys { current, previous: None }),
-        [current, previous] => Ok(CookieKeys { current, previous: Some(previous) }),
+        [current] => Ok(CookieKeys {
+            current,
+            previous: None,
+        }),
+        [current, previous] => Ok(CookieKeys {
+            current,
+            previous: Some(previous),
+        }),
         _ => {
-            let allowed = "is empty; allowed: one or two lines (current, previous) of 32 hexadecimal digits";
-            Err(KeyError::Content { path: path.to_owned(), line: 1, allowed })
+            let allowed =
+                "is empty; allowed: one or two lines (current, previous) of 32 hexadecimal digits";
+            Err(KeyError::Content {
+                path: path.to_owned(),
+                line: 1,
+                allowed,
+            })
         }
     }
 }
@@ -134,36 +160,63 @@ pub fn existing_admin_token(path: &Path) -> Result<Option<AdminToken>, KeyError>
     match fs::read_to_string(path) {
         Ok(text) => token_in(path, &text).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(KeyError::Io { path: path.to_owned(), source }),
+        Err(source) => Err(KeyError::Io {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
 fn token_in(path: &Path, text: &str) -> Result<AdminToken, KeyError> {
     let token = text.trim();
     if token.len() < 16 || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let allowed = "no admin token; allowed: one line of at least 16 printable characters without spaces";
-        return Err(KeyError::Content { path: path.to_owned(), line: 1, allowed });
+        let allowed =
+            "no admin token; allowed: one line of at least 16 printable characters without spaces";
+        return Err(KeyError::Content {
+            path: path.to_owned(),
+            line: 1,
+            allowed,
+        });
     }
     Ok(AdminToken(token.to_owned()))
 }
 
-fn read_or_make(path: &Path, content: impl FnOnce() -> io::Result<String>) -> Result<String, KeyError> {
-    let failed = |source| KeyError::Io { path: path.to_owned(), source };
+fn read_or_make(
+    path: &Path,
+    content: impl FnOnce() -> io::Result<String>,
+) -> Result<String, KeyError> {
+    let failed = |source| KeyError::Io {
+        path: path.to_owned(),
+        source,
+    };
     match File::open(path) {
         Ok(mut file) => {
             let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o777;
             if mode & 0o077 != 0 {
-                return Err(KeyError::Readable { path: path.to_owned(), mode });
+                return Err(KeyError::Readable {
+                    path: path.to_owned(),
+                    mode,
+                });
             }
             io::read_to_string(&mut file).map_err(failed)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(directory) = path.parent().filter(|directory| *directory != Path::new("")) {
+            if let Some(directory) = path
+                .parent()
+                .filter(|directory| *directory != Path::new(""))
+            {
                 fs::create_dir_all(directory).map_err(failed)?;
             }
             let text = content().map_err(failed)? + "\n";
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)
+                .map_err(failed)?;
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+                .map_err(failed)?;
             Ok(text)
         }
         Err(error) => Err(failed(error)),
@@ -198,7 +251,10 @@ mod tests {
     #[test]
     fn a_second_line_is_the_previous_key() {
         let directory = tempfile::tempdir().unwrap();
-        let path = secret(&directory, "000102030405060708090a0b0c0d0e0f\nFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF\n");
+        let path = secret(
+            &directory,
+            "000102030405060708090a0b0c0d0e0f\nFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF\n",
+        );
         let keys = cookie_keys(&path).unwrap();
         assert_eq!((keys.current[15], keys.previous), (15, Some([0xff; 16])));
     }
@@ -210,12 +266,21 @@ mod tests {
             ("0001\n", 1),
             ("000102030405060708090a0b0c0d0e0f\nxyz\n", 2),
             ("", 1),
-            ("00000000000000000000000000000000\n11111111111111111111111111111111\n22222222222222222222222222222222\n", 3),
+            (
+                "00000000000000000000000000000000\n11111111111111111111111111111111\n22222222222222222222222222222222\n",
+                3,
+            ),
         ] {
             let path = secret(&directory, content);
             let message = cookie_keys(&path).unwrap_err().to_string();
-            assert!(message.starts_with(&format!("{}:{line}: ", path.display())), "{message}");
-            assert!(!message.contains("xyz") && !message.contains("2222"), "{message}");
+            assert!(
+                message.starts_with(&format!("{}:{line}: ", path.display())),
+                "{message}"
+            );
+            assert!(
+                !message.contains("xyz") && !message.contains("2222"),
+                "{message}"
+            );
         }
     }
 
@@ -225,7 +290,10 @@ mod tests {
         let path = secret(&directory, "0123456789abcdef0123\n");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let message = admin_token(&path).unwrap_err().to_string();
-        assert!(message.ends_with("mode 0644 lets others read it; allowed: 0600 (chmod 600)"), "{message}");
+        assert!(
+            message.ends_with("mode 0644 lets others read it; allowed: 0600 (chmod 600)"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -238,12 +306,19 @@ mod tests {
         assert!(!token.matches("") && !token.matches(&token.reveal()[1..]));
         assert!(!token.matches(&format!("{}x", token.reveal())));
         assert!(!format!("{token:?}").contains(token.reveal()));
-        assert_eq!(existing_admin_token(&path).unwrap().unwrap().reveal(), token.reveal());
+        assert_eq!(
+            existing_admin_token(&path).unwrap().unwrap().reveal(),
+            token.reveal()
+        );
     }
 
     #[test]
     fn a_command_without_a_token_file_goes_without_a_token() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(existing_admin_token(&directory.path().join("none")).unwrap().is_none());
+        assert!(
+            existing_admin_token(&directory.path().join("none"))
+                .unwrap()
+                .is_none()
+        );
     }
 }

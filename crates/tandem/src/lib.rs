@@ -5,6 +5,11 @@
 pub mod cdr_table;
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod keys;
 pub mod logging;
+pub mod metrics;
 pub mod output;
+pub mod reload;
+pub mod routing_files;
+pub mod shutdown;

@@ -50,7 +50,10 @@ pub fn start(config: &LogConfig) -> LogGuard {
     let drops = LogDrops(Some(writer.error_counter()));
     // The level was checked with the configuration; a directive that no longer parses falls back to `info`.
     let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(true);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_target(true);
     let started = match config.format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -58,5 +61,8 @@ pub fn start(config: &LogConfig) -> LogGuard {
     if started.is_err() {
         tracing::debug!("a log was already running; its settings stay");
     }
-    LogGuard { _guard: guard, drops }
+    LogGuard {
+        _guard: guard,
+        drops,
+    }
 }

@@ -24,7 +24,9 @@ pub fn fault(text: impl std::fmt::Display) {
 /// Prints a table to stdout: `right` are the columns of numbers, counted from 0.
 pub fn table(header: &[&str], rows: Vec<Vec<String>>, right: &[usize]) {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.to_vec());
     table.add_rows(rows);
     for column in right {

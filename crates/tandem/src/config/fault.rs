@@ -24,7 +24,13 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { name, line } => if *line == 0 { out.write_str(name) } else { write!(out, "{name}:{line}") },
+            Self::File { name, line } => {
+                if *line == 0 {
+                    out.write_str(name)
+                } else {
+                    write!(out, "{name}:{line}")
+                }
+            }
             Self::Environment(variable) => out.write_str(variable),
             Self::Default => out.write_str("default"),
         }
@@ -63,9 +69,16 @@ impl ConfigError {
     /// The file named on the command line cannot be read.
     #[must_use]
     pub(crate) fn unreadable(name: &str, error: &std::io::Error) -> Self {
-        let origin = Origin::File { name: name.to_owned(), line: 0 };
+        let origin = Origin::File {
+            name: name.to_owned(),
+            line: 0,
+        };
         Self {
-            faults: vec![ConfigFault { origin, key: String::new(), message: format!("can't be read: {error}") }],
+            faults: vec![ConfigFault {
+                origin,
+                key: String::new(),
+                message: format!("can't be read: {error}"),
+            }],
         }
     }
 }

@@ -23,7 +23,10 @@ pub(crate) struct Layered {
 }
 
 /// Reads, checks and merges both sources.
-pub(crate) fn layer(file: Option<(&str, &str)>, environment: &[(String, String)]) -> Result<Layered, ConfigError> {
+pub(crate) fn layer(
+    file: Option<(&str, &str)>,
+    environment: &[(String, String)],
+) -> Result<Layered, ConfigError> {
     let mut origins = Origins::default();
     let mut faults = Vec::new();
     let mut builder = config::Config::builder();
@@ -31,7 +34,10 @@ pub(crate) fn layer(file: Option<(&str, &str)>, environment: &[(String, String)]
         check_file(name, text, &mut origins, &mut faults);
         builder = builder.add_source(config::File::from_str(text, FileFormat::Toml));
     }
-    let mut variables: Vec<_> = environment.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+    let mut variables: Vec<_> = environment
+        .iter()
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .collect();
     variables.sort();
     for (variable, text) in variables {
         match check_variable(variable, text) {
@@ -45,11 +51,27 @@ pub(crate) fn layer(file: Option<(&str, &str)>, environment: &[(String, String)]
     if !faults.is_empty() {
         return Err(ConfigError { faults });
     }
-    let raw = builder.build().and_then(config::Config::try_deserialize::<RawConfig>).map_err(|error| {
-        let origin = file.map_or(Origin::Default, |(name, _)| Origin::File { name: name.to_owned(), line: 1 });
-        ConfigError { faults: vec![ConfigFault { origin, key: String::new(), message: error.to_string() }] }
-    })?;
-    Ok(Layered { raw, origins, file: file.map(|(name, _)| name.to_owned()) })
+    let raw = builder
+        .build()
+        .and_then(config::Config::try_deserialize::<RawConfig>)
+        .map_err(|error| {
+            let origin = file.map_or(Origin::Default, |(name, _)| Origin::File {
+                name: name.to_owned(),
+                line: 1,
+            });
+            ConfigError {
+                faults: vec![ConfigFault {
+                    origin,
+                    key: String::new(),
+                    message: error.to_string(),
+                }],
+            }
+        })?;
+    Ok(Layered {
+        raw,
+        origins,
+        file: file.map(|(name, _)| name.to_owned()),
+    })
 }
 
 fn override_with(
@@ -63,7 +85,11 @@ fn override_with(
         Ok(builder) => builder,
         Err(error) => {
             let origin = Origin::Environment(variable.to_owned());
-            faults.push(ConfigFault { origin, key: key.to_owned(), message: error.to_string() });
+            faults.push(ConfigFault {
+                origin,
+                key: key.to_owned(),
+                message: error.to_string(),
+            });
             builder
         }
     }
@@ -80,13 +106,23 @@ struct FileCheck<'a> {
 
 impl FileCheck<'_> {
     fn origin(&self, offset: usize) -> Origin {
-        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
-        Origin::File { name: self.name.to_owned(), line }
+        let line = self
+            .line_starts
+            .partition_point(|start| *start <= offset)
+            .max(1);
+        Origin::File {
+            name: self.name.to_owned(),
+            line,
+        }
     }
 
     fn fault(&mut self, offset: usize, key: &str, message: String) {
         let origin = self.origin(offset);
-        self.faults.push(ConfigFault { origin, key: key.to_owned(), message });
+        self.faults.push(ConfigFault {
+            origin,
+            key: key.to_owned(),
+            message,
+        });
     }
 
     fn section(&mut self, section: &str, path: &str, table: &DeTable<'_>) {
@@ -94,7 +130,11 @@ impl FileCheck<'_> {
             let (offset, name) = (name.span().start, name.get_ref().as_ref());
             let key = format!("{path}.{name}");
             let Some(spec) = schema::find(section, name) else {
-                self.fault(offset, &key, unknown("key", name, &schema::keys_of(section)));
+                self.fault(
+                    offset,
+                    &key,
+                    unknown("key", name, &schema::keys_of(section)),
+                );
                 continue;
             };
             let origin = self.origin(offset);
@@ -107,11 +147,19 @@ impl FileCheck<'_> {
 
     fn listeners(&mut self, offset: usize, value: &DeValue<'_>) {
         let Some(entries) = value.as_array() else {
-            self.fault(offset, "listen", "is one table; each listener is written as [[listen]]".to_owned());
+            self.fault(
+                offset,
+                "listen",
+                "is one table; each listener is written as [[listen]]".to_owned(),
+            );
             return;
         };
         if entries.is_empty() || entries.len() > LISTENERS_MAX {
-            self.fault(offset, "listen", format!("{} listeners; allowed: 1 to {LISTENERS_MAX}", entries.len()));
+            self.fault(
+                offset,
+                "listen",
+                format!("{} listeners; allowed: 1 to {LISTENERS_MAX}", entries.len()),
+            );
         }
         for (index, entry) in entries.iter().enumerate() {
             let path = format!("listen[{index}]");
@@ -119,7 +167,11 @@ impl FileCheck<'_> {
             self.origins.record(&path, origin);
             match entry.get_ref().as_table() {
                 Some(table) => self.section("listen", &path, table),
-                None => self.fault(entry.span().start, &path, "is no table; write it as [[listen]]".to_owned()),
+                None => self.fault(
+                    entry.span().start,
+                    &path,
+                    "is no table; write it as [[listen]]".to_owned(),
+                ),
             }
         }
     }
@@ -127,7 +179,12 @@ impl FileCheck<'_> {
 
 fn check_file(name: &str, text: &str, origins: &mut Origins, faults: &mut Vec<ConfigFault>) {
     let line_starts = std::iter::once(0).chain(memchr_lines(text)).collect();
-    let mut check = FileCheck { name, line_starts, origins, faults };
+    let mut check = FileCheck {
+        name,
+        line_starts,
+        origins,
+        faults,
+    };
     let document = match DeTable::parse(text) {
         Ok(document) => document,
         Err(error) => {
@@ -149,7 +206,11 @@ fn check_file(name: &str, text: &str, origins: &mut Origins, faults: &mut Vec<Co
             check.origins.record(name, origin);
             check.section(name, name, table);
         } else {
-            check.fault(offset, name, format!("is no table; write it as [{name}] with its keys below"));
+            check.fault(
+                offset,
+                name,
+                format!("is no table; write it as [{name}] with its keys below"),
+            );
         }
     }
     check.faults.sort_by_key(|fault| match &fault.origin {
@@ -159,7 +220,10 @@ fn check_file(name: &str, text: &str, origins: &mut Origins, faults: &mut Vec<Co
 }
 
 fn memchr_lines(text: &str) -> impl Iterator<Item = usize> + '_ {
-    text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset + 1)
+    text.bytes()
+        .enumerate()
+        .filter(|(_, byte)| *byte == b'\n')
+        .map(|(offset, _)| offset + 1)
 }
 
 fn check_value(spec: &KeySpec, value: &DeValue<'_>) -> Result<(), String> {
@@ -168,7 +232,11 @@ fn check_value(spec: &KeySpec, value: &DeValue<'_>) -> Result<(), String> {
             "array" | "integer" => "an",
             _ => "a",
         };
-        Err(format!("is {article} {}; allowed: {}", value.type_str(), spec.kind.allowed()))
+        Err(format!(
+            "is {article} {}; allowed: {}",
+            value.type_str(),
+            spec.kind.allowed()
+        ))
     };
     match (&spec.kind, value) {
         (Kind::Integer { min, max }, DeValue::Integer(number)) => {
@@ -177,9 +245,14 @@ fn check_value(spec: &KeySpec, value: &DeValue<'_>) -> Result<(), String> {
         }
         (Kind::Choice(words), DeValue::String(text)) => check_choice(words, text),
         (Kind::List(_), DeValue::Array(items)) => {
-            if items.iter().all(|item| item.get_ref().is_str()) { Ok(()) } else { wrong() }
+            if items.iter().all(|item| item.get_ref().is_str()) {
+                Ok(())
+            } else {
+                wrong()
+            }
         }
-        (Kind::Bool, DeValue::Boolean(_)) | (Kind::Text(_) | Kind::Secret(_), DeValue::String(_)) => Ok(()),
+        (Kind::Bool, DeValue::Boolean(_))
+        | (Kind::Text(_) | Kind::Secret(_), DeValue::String(_)) => Ok(()),
         _ => wrong(),
     }
 }
@@ -189,19 +262,31 @@ fn check_value(spec: &KeySpec, value: &DeValue<'_>) -> Result<(), String> {
 /// Turns `TANDEM__STORE__URL` and its text into the key `store.url` and a typed value.
 fn check_variable(variable: &str, text: &str) -> Result<(String, config::Value), Box<ConfigFault>> {
     let fault = |key: &str, message: String| {
-        Box::new(ConfigFault { origin: Origin::Environment(variable.to_owned()), key: key.to_owned(), message })
+        Box::new(ConfigFault {
+            origin: Origin::Environment(variable.to_owned()),
+            key: key.to_owned(),
+            message,
+        })
     };
-    let parts: Vec<String> = variable[PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
+    let parts: Vec<String> = variable[PREFIX.len()..]
+        .split("__")
+        .map(str::to_ascii_lowercase)
+        .collect();
     let (section, key, name) = match parts.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["listen", index, name] => match index.parse::<usize>() {
-            Ok(index) if index < LISTENERS_MAX => ("listen", format!("listen[{index}].{name}"), name.to_owned()),
+            Ok(index) if index < LISTENERS_MAX => {
+                ("listen", format!("listen[{index}].{name}"), name.to_owned())
+            }
             _ => {
                 let message = format!("the number of a listener is 0 to {}", LISTENERS_MAX - 1);
                 return Err(fault("listen", message));
             }
         },
         ["listen", ..] => {
-            return Err(fault("listen", "a listener is written as TANDEM__LISTEN__0__ADDRESS".to_owned()));
+            return Err(fault(
+                "listen",
+                "a listener is written as TANDEM__LISTEN__0__ADDRESS".to_owned(),
+            ));
         }
         [section, name] => (section, format!("{section}.{name}"), name.to_owned()),
         _ => {
@@ -210,10 +295,16 @@ fn check_variable(variable: &str, text: &str) -> Result<(String, config::Value),
         }
     };
     if !schema::sections().contains(&section) {
-        return Err(fault(section, unknown("section", section, &schema::sections())));
+        return Err(fault(
+            section,
+            unknown("section", section, &schema::sections()),
+        ));
     }
     let Some(spec) = schema::find(section, &name) else {
-        return Err(fault(&key, unknown("key", &name, &schema::keys_of(section))));
+        return Err(fault(
+            &key,
+            unknown("key", &name, &schema::keys_of(section)),
+        ));
     };
     match typed(spec, text) {
         Ok(value) => Ok((key, config::Value::new(Some(&variable.to_owned()), value))),
@@ -231,7 +322,9 @@ fn typed(spec: &KeySpec, text: &str) -> Result<config::ValueKind, String> {
         Kind::Bool => match text.trim() {
             "true" => Ok(config::ValueKind::Boolean(true)),
             "false" => Ok(config::ValueKind::Boolean(false)),
-            other => Err(format!("\"{other}\" is not allowed; allowed: true or false")),
+            other => Err(format!(
+                "\"{other}\" is not allowed; allowed: true or false"
+            )),
         },
         Kind::Choice(words) => {
             check_choice(words, text)?;
@@ -239,8 +332,13 @@ fn typed(spec: &KeySpec, text: &str) -> Result<config::ValueKind, String> {
         }
         Kind::Text(_) | Kind::Secret(_) => Ok(config::ValueKind::String(text.to_owned())),
         Kind::List(_) => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Ok(config::ValueKind::Array(items.map(config::Value::from).collect()))
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
+            Ok(config::ValueKind::Array(
+                items.map(config::Value::from).collect(),
+            ))
         }
     }
 }
@@ -250,8 +348,12 @@ fn typed(spec: &KeySpec, text: &str) -> Result<config::ValueKind, String> {
 fn check_integer(number: Option<i64>, min: i64, max: i64, text: &str) -> Result<(), String> {
     match number {
         Some(number) if (min..=max).contains(&number) => Ok(()),
-        Some(_) => Err(format!("{text} is out of range; allowed: a whole number from {min} to {max}")),
-        None => Err(format!("\"{text}\" is no number; allowed: a whole number from {min} to {max}")),
+        Some(_) => Err(format!(
+            "{text} is out of range; allowed: a whole number from {min} to {max}"
+        )),
+        None => Err(format!(
+            "\"{text}\" is no number; allowed: a whole number from {min} to {max}"
+        )),
     }
 }
 
@@ -260,13 +362,23 @@ fn check_choice(words: &'static [&'static str], text: &str) -> Result<(), String
         return Ok(());
     }
     if words == ["udp"] {
-        return Err(format!("the transport \"{text}\" is not part of this version; allowed: \"udp\""));
+        return Err(format!(
+            "the transport \"{text}\" is not part of this version; allowed: \"udp\""
+        ));
     }
-    Err(format!("\"{text}\" is not allowed{}; allowed: {}", hint(text, words), Kind::Choice(words).allowed()))
+    Err(format!(
+        "\"{text}\" is not allowed{}; allowed: {}",
+        hint(text, words),
+        Kind::Choice(words).allowed()
+    ))
 }
 
 fn unknown(what: &str, written: &str, known: &[&'static str]) -> String {
-    format!("unknown {what}{}; allowed: {}", hint(written, known), known.join(", "))
+    format!(
+        "unknown {what}{}; allowed: {}",
+        hint(written, known),
+        known.join(", ")
+    )
 }
 
 fn hint(written: &str, known: &[&'static str]) -> String {

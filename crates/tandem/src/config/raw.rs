@@ -51,7 +51,12 @@ pub(crate) struct RawRuntime {
 
 impl Default for RawRuntime {
     fn default() -> Self {
-        Self { node: String::new(), workers: 0, offload_threads: 2, drain_timeout_s: 30 }
+        Self {
+            node: String::new(),
+            workers: 0,
+            offload_threads: 2,
+            drain_timeout_s: 30,
+        }
     }
 }
 
@@ -66,7 +71,11 @@ pub(crate) struct RawListen {
 
 impl Default for RawListen {
     fn default() -> Self {
-        Self { transport: "udp".to_owned(), address: "127.0.0.1:5060".to_owned(), advertise: None }
+        Self {
+            transport: "udp".to_owned(),
+            address: "127.0.0.1:5060".to_owned(),
+            advertise: None,
+        }
     }
 }
 
@@ -79,7 +88,9 @@ pub(crate) struct RawStore {
 
 impl Default for RawStore {
     fn default() -> Self {
-        Self { url: "sqlite://tandem-data/tandem.db".to_owned() }
+        Self {
+            url: "sqlite://tandem-data/tandem.db".to_owned(),
+        }
     }
 }
 
@@ -120,7 +131,10 @@ pub(crate) struct RawAdmin {
 
 impl Default for RawAdmin {
     fn default() -> Self {
-        Self { address: "127.0.0.1:8060".to_owned(), token_file: "tandem-data/admin.token".to_owned() }
+        Self {
+            address: "127.0.0.1:8060".to_owned(),
+            token_file: "tandem-data/admin.token".to_owned(),
+        }
     }
 }
 
@@ -142,7 +156,9 @@ impl Default for RawProxy {
             cookie_key_file: "tandem-data/cookie.key".to_owned(),
             preloaded_route: "refuse".to_owned(),
             unknown_dialog: "refuse".to_owned(),
-            refuse_methods: ["REGISTER", "SUBSCRIBE", "PUBLISH"].map(str::to_owned).to_vec(),
+            refuse_methods: ["REGISTER", "SUBSCRIBE", "PUBLISH"]
+                .map(str::to_owned)
+                .to_vec(),
             max_call_s: 14_400,
             all_503_becomes: 500,
         }
@@ -163,7 +179,9 @@ pub(crate) struct RawFailover {
 impl Default for RawFailover {
     fn default() -> Self {
         Self {
-            next: ["3xx", "401", "407", "408", "5xx"].map(str::to_owned).to_vec(),
+            next: ["3xx", "401", "407", "408", "5xx"]
+                .map(str::to_owned)
+                .to_vec(),
             no_1xx_ms: 4_000,
             ring_timeout_s: 120,
             timer_c_s: 200,
@@ -195,7 +213,10 @@ pub(crate) struct RawLookup {
 
 impl Default for RawLookup {
     fn default() -> Self {
-        Self { deadline_ms: 500, on_error: "continue".to_owned() }
+        Self {
+            deadline_ms: 500,
+            on_error: "continue".to_owned(),
+        }
     }
 }
 
@@ -210,7 +231,11 @@ pub(crate) struct RawOffload {
 
 impl Default for RawOffload {
     fn default() -> Self {
-        Self { queue_len_max: 4_096, concurrency_max: 64, nice: 10 }
+        Self {
+            queue_len_max: 4_096,
+            concurrency_max: 64,
+            nice: 10,
+        }
     }
 }
 
@@ -224,6 +249,9 @@ pub(crate) struct RawLog {
 
 impl Default for RawLog {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: "text".to_owned() }
+        Self {
+            level: "info".to_owned(),
+            format: "text".to_owned(),
+        }
     }
 }

@@ -81,8 +81,7 @@ impl StoreConfig {
     /// The path of the SQLite file.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        let rest = self.url.strip_prefix("sqlite://").unwrap_or(&self.url);
-        PathBuf::from(rest.split('?').next().unwrap_or(rest))
+        PathBuf::from(self.url.strip_prefix("sqlite://").unwrap_or(&self.url))
     }
 
     /// The directory the SQLite file lies in: the data directory of this node.
@@ -103,7 +102,11 @@ impl fmt::Debug for StoreConfig {
 
 impl fmt::Display for StoreConfig {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}://…", self.url.split("://").next().unwrap_or_default())
+        write!(
+            out,
+            "{}://…",
+            self.url.split("://").next().unwrap_or_default()
+        )
     }
 }
 
@@ -173,14 +176,21 @@ struct Faults<'a> {
 
 impl Faults<'_> {
     fn push(&mut self, key: &str, message: String) {
-        self.found.push(ConfigFault { origin: self.origins.place(key), key: key.to_owned(), message });
+        self.found.push(ConfigFault {
+            origin: self.origins.place(key),
+            key: key.to_owned(),
+            message,
+        });
     }
 }
 
 /// The second stage.
 pub(crate) fn resolve(layered: &Layered) -> Result<Config, ConfigError> {
     let raw = &layered.raw;
-    let mut faults = Faults { origins: &layered.origins, found: Vec::new() };
+    let mut faults = Faults {
+        origins: &layered.origins,
+        found: Vec::new(),
+    };
     let config = Config {
         file: layered.file.clone(),
         runtime: runtime(raw, &mut faults),
@@ -192,7 +202,11 @@ pub(crate) fn resolve(layered: &Layered) -> Result<Config, ConfigError> {
             token_file: path("admin.token_file", &raw.admin.token_file, &mut faults),
         },
         proxy: ProxyConfig {
-            cookie_key_file: path("proxy.cookie_key_file", &raw.proxy.cookie_key_file, &mut faults),
+            cookie_key_file: path(
+                "proxy.cookie_key_file",
+                &raw.proxy.cookie_key_file,
+                &mut faults,
+            ),
         },
         policy: policy(raw, &mut faults),
         offload: OffloadConfig {
@@ -202,19 +216,36 @@ pub(crate) fn resolve(layered: &Layered) -> Result<Config, ConfigError> {
         },
         log: log(raw, &mut faults),
     };
-    if faults.found.is_empty() { Ok(config) } else { Err(ConfigError { faults: faults.found }) }
+    if faults.found.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigError {
+            faults: faults.found,
+        })
+    }
 }
 
 fn runtime(raw: &RawConfig, faults: &mut Faults<'_>) -> RuntimeConfig {
-    let node = if raw.runtime.node.is_empty() { host_name() } else { raw.runtime.node.clone() };
-    let fits = node.len() <= 64 && node.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let node = if raw.runtime.node.is_empty() {
+        host_name()
+    } else {
+        raw.runtime.node.clone()
+    };
+    let fits = node.len() <= 64
+        && node
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     if !fits {
-        let message = format!("\"{node}\" is no node name; allowed: at most 64 letters, digits, `.`, `_`, `-`");
+        let message = format!(
+            "\"{node}\" is no node name; allowed: at most 64 letters, digits, `.`, `_`, `-`"
+        );
         faults.push("runtime.node", message);
     }
     RuntimeConfig {
         node,
-        workers: u8::try_from(raw.runtime.workers).unwrap_or(WORKERS_MAX).min(WORKERS_MAX),
+        workers: u8::try_from(raw.runtime.workers)
+            .unwrap_or(WORKERS_MAX)
+            .min(WORKERS_MAX),
         offload_threads: raw.runtime.offload_threads,
         drain_timeout_s: raw.runtime.drain_timeout_s,
     }
@@ -229,7 +260,11 @@ fn host_name() -> String {
         .filter(|letter| letter.is_ascii_alphanumeric() || "._-".contains(*letter))
         .take(64)
         .collect();
-    if name.is_empty() { "tandem".to_owned() } else { name }
+    if name.is_empty() {
+        "tandem".to_owned()
+    } else {
+        name
+    }
 }
 
 fn listeners(raw: &[RawListen], faults: &mut Faults<'_>) -> Vec<ListenConfig> {
@@ -237,21 +272,37 @@ fn listeners(raw: &[RawListen], faults: &mut Faults<'_>) -> Vec<ListenConfig> {
     for (index, entry) in raw.iter().enumerate() {
         let key = format!("listen[{index}].address");
         let address = address(&key, &entry.address, faults);
-        if listeners.iter().any(|other| other.address == address && address.port() != 0) {
-            faults.push(&key, format!("{address} is written twice; allowed: each address once"));
+        if listeners
+            .iter()
+            .any(|other| other.address == address && address.port() != 0)
+        {
+            faults.push(
+                &key,
+                format!("{address} is written twice; allowed: each address once"),
+            );
         }
         let advertise = advertise(index, entry, address, faults);
-        listeners.push(ListenConfig { transport: Transport::Udp, address, advertise });
+        listeners.push(ListenConfig {
+            transport: Transport::Udp,
+            address,
+            advertise,
+        });
     }
     listeners
 }
 
-fn advertise(index: usize, entry: &RawListen, address: SocketAddr, faults: &mut Faults<'_>) -> String {
+fn advertise(
+    index: usize,
+    entry: &RawListen,
+    address: SocketAddr,
+    faults: &mut Faults<'_>,
+) -> String {
     match &entry.advertise {
         Some(text) if is_host_port(text) => text.clone(),
         Some(text) => {
-            let message =
-                format!("\"{text}\" can't be advertised; allowed: HOST or HOST:PORT, an IPv6 address in brackets");
+            let message = format!(
+                "\"{text}\" can't be advertised; allowed: HOST or HOST:PORT, an IPv6 address in brackets"
+            );
             faults.push(&format!("listen[{index}].advertise"), message);
             text.clone()
         }
@@ -280,23 +331,33 @@ fn is_host_port(text: &str) -> bool {
         None => text.split_at(text.find(':').unwrap_or(text.len())),
     };
     let host_fits = !host.is_empty()
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
         && !matches!(host.parse::<IpAddr>(), Ok(address) if address.is_unspecified());
     let port_fits = port.is_empty()
-        || port.strip_prefix(':').is_some_and(|digits| digits.parse::<u16>().is_ok_and(|port| port != 0));
+        || port
+            .strip_prefix(':')
+            .is_some_and(|digits| digits.parse::<u16>().is_ok_and(|port| port != 0));
     host_fits && port_fits
 }
 
 fn address(key: &str, text: &str, faults: &mut Faults<'_>) -> SocketAddr {
     text.parse().unwrap_or_else(|_| {
-        faults.push(key, format!("\"{text}\" is no address; allowed: IP:PORT, an IPv6 address in brackets"));
+        faults.push(
+            key,
+            format!("\"{text}\" is no address; allowed: IP:PORT, an IPv6 address in brackets"),
+        );
         SocketAddr::from(([127, 0, 0, 1], 0))
     })
 }
 
 fn path(key: &str, text: &str, faults: &mut Faults<'_>) -> PathBuf {
     if text.is_empty() {
-        faults.push(key, "is empty; allowed: a path; a relative one starts at the working directory".to_owned());
+        faults.push(
+            key,
+            "is empty; allowed: a path; a relative one starts at the working directory".to_owned(),
+        );
     }
     PathBuf::from(text)
 }
@@ -305,15 +366,28 @@ fn store(raw: &RawConfig, faults: &mut Faults<'_>) -> StoreConfig {
     let url = raw.store.url.clone();
     // The URL may hold a password: no message repeats more of it than its scheme.
     match url.split_once("://") {
-        Some(("sqlite", path)) if !path.split('?').next().unwrap_or_default().is_empty() => {}
+        Some(("sqlite", path)) if path.contains('?') => {
+            faults.push(
+                "store.url",
+                "has parameters; allowed: sqlite://PATH without any".to_owned(),
+            );
+        }
+        Some(("sqlite", path)) if !path.is_empty() => {}
         Some(("sqlite", _)) => {
-            faults.push("store.url", "names no file; allowed: sqlite://PATH".to_owned());
+            faults.push(
+                "store.url",
+                "names no file; allowed: sqlite://PATH".to_owned(),
+            );
         }
         Some((scheme @ ("postgres" | "postgresql" | "mysql"), _)) => {
-            let message = format!("{scheme}:// is not part of this version; allowed: sqlite://PATH");
+            let message =
+                format!("{scheme}:// is not part of this version; allowed: sqlite://PATH");
             faults.push("store.url", message);
         }
-        _ => faults.push("store.url", "is no URL of a store; allowed: sqlite://PATH".to_owned()),
+        _ => faults.push(
+            "store.url",
+            "is no URL of a store; allowed: sqlite://PATH".to_owned(),
+        ),
     }
     StoreConfig { url }
 }
@@ -363,13 +437,20 @@ fn refused_methods(written: &[String], faults: &mut Faults<'_>) -> Vec<Vec<u8>> 
     for method in written {
         // RFC 3261 §25.1: a method is a token.
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte);
-        if method.is_empty() || !method.bytes().all(token) || CALL_METHODS.contains(&method.as_str()) {
-            let message =
-                format!("\"{method}\" can't be refused; allowed: SIP methods other than INVITE, ACK, CANCEL, BYE");
+        if method.is_empty()
+            || !method.bytes().all(token)
+            || CALL_METHODS.contains(&method.as_str())
+        {
+            let message = format!(
+                "\"{method}\" can't be refused; allowed: SIP methods other than INVITE, ACK, CANCEL, BYE"
+            );
             faults.push("proxy.refuse_methods", message);
         }
     }
-    written.iter().map(|method| method.as_bytes().to_vec()).collect()
+    written
+        .iter()
+        .map(|method| method.as_bytes().to_vec())
+        .collect()
 }
 
 fn failover_table(written: &[String], faults: &mut Faults<'_>) -> FailoverTable {
@@ -383,7 +464,8 @@ fn failover_table(written: &[String], faults: &mut Faults<'_>) -> FailoverTable 
 }
 
 fn log(raw: &RawConfig, faults: &mut Faults<'_>) -> LogConfig {
-    let plain = ["off", "error", "warn", "info", "debug", "trace"].contains(&raw.log.level.as_str());
+    let plain =
+        ["off", "error", "warn", "info", "debug", "trace"].contains(&raw.log.level.as_str());
     let directives = raw.log.level.contains(['=', ',']);
     if !plain && !(directives && tracing_subscriber::EnvFilter::try_new(&raw.log.level).is_ok()) {
         let message = format!(
@@ -394,6 +476,10 @@ fn log(raw: &RawConfig, faults: &mut Faults<'_>) -> LogConfig {
     }
     LogConfig {
         level: raw.log.level.clone(),
-        format: if raw.log.format == "json" { LogFormat::Json } else { LogFormat::Text },
+        format: if raw.log.format == "json" {
+            LogFormat::Json
+        } else {
+            LogFormat::Text
+        },
     }
 }

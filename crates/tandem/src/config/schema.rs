@@ -31,10 +31,14 @@ impl Kind {
         match self {
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Bool => "true or false".to_owned(),
-            Self::Choice(words) => {
-                words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+            Self::Choice(words) => words
+                .iter()
+                .map(|word| format!("\"{word}\""))
+                .collect::<Vec<_>>()
+                .join(", "),
+            Self::Text(sentence) | Self::Secret(sentence) | Self::List(sentence) => {
+                (*sentence).to_owned()
             }
-            Self::Text(sentence) | Self::Secret(sentence) | Self::List(sentence) => (*sentence).to_owned(),
         }
     }
 }
@@ -64,7 +68,14 @@ const fn key(
     unit: &'static str,
     about: &'static str,
 ) -> KeySpec {
-    KeySpec { section, name, kind, default, unit, about }
+    KeySpec {
+        section,
+        name,
+        kind,
+        default,
+        unit,
+        about,
+    }
 }
 
 const ADDRESS: &str = "IP:PORT, an IPv6 address in brackets";
@@ -72,71 +83,295 @@ const PATH: &str = "a path; a relative one starts at the working directory";
 
 /// Every key there is, in the order of the reference.
 pub const SCHEMA: &[KeySpec] = &[
-    key("runtime", "node", Kind::Text("a name of at most 64 letters, digits, `.`, `_`, `-`"), "\"\"", "",
-        "The name of this node in CDRs, cookies and the store; empty: the host name."),
-    key("runtime", "workers", Kind::Integer { min: 0, max: 250 }, "0", "threads",
-        "Worker threads, one lane each; 0: one per hardware thread this process may use."),
-    key("runtime", "offload_threads", Kind::Integer { min: 1, max: 64 }, "2", "threads",
-        "Threads of the offload pool: store, DNS, admin HTTP. They never handle SIP."),
-    key("runtime", "drain_timeout_s", Kind::Integer { min: 0, max: 86_400 }, "30", "s",
-        "How long a drain waits for live transactions before it ends all the same."),
-    key("listen", "transport", Kind::Choice(&["udp"]), "\"udp\"", "",
-        "The transport of this listener; this version speaks UDP."),
-    key("listen", "address", Kind::Text(ADDRESS), "\"127.0.0.1:5060\"", "",
-        "Where SIP is received. A wildcard address (0.0.0.0, [::]) needs `advertise`."),
-    key("listen", "advertise", Kind::Text("HOST or HOST:PORT, an IPv6 address in brackets"), "", "",
-        "What Via and Record-Route say instead of the address; default: the address."),
-    key("store", "url", Kind::Secret("sqlite://PATH (a relative path starts at the working directory)"),
-        "\"sqlite://tandem-data/tandem.db\"", "", "Where routing data and CDRs are kept. Never shown in a log, error or status."),
-    key("journal", "directory", Kind::Text(PATH), "\"tandem-data/journal\"", "",
-        "The local journal of calls; on a disk of this machine."),
-    key("journal", "flush_ms", Kind::Integer { min: 1, max: 1_000 }, "5", "ms",
-        "The most that a power cut may lose: the journal is synced to disk this often."),
-    key("journal", "segment_mib", Kind::Integer { min: 1, max: 1_024 }, "64", "MiB",
-        "The size at which a journal file is closed and the next begins."),
-    key("journal", "durability", Kind::Choice(&["group", "strict"]), "\"group\"", "",
-        "`group`: synced every `flush_ms`. `strict`: an answer goes upstream only once its record is on disk."),
-    key("admin", "address", Kind::Text(ADDRESS), "\"127.0.0.1:8060\"", "",
-        "Where the admin HTTP interface listens."),
-    key("admin", "token_file", Kind::Text(PATH), "\"tandem-data/admin.token\"", "",
-        "The bearer token for every POST and for anything beyond loopback; created on first start, mode 0600."),
-    key("proxy", "cookie_key_file", Kind::Text(PATH), "\"tandem-data/cookie.key\"", "",
-        "Keys of the Record-Route cookie, current and previous, one a line; created on first start, mode 0600."),
-    key("proxy", "preloaded_route", Kind::Choice(&["refuse", "follow"]), "\"refuse\"", "",
-        "A Route on a new request that names someone else: refuse with 403, or follow it."),
-    key("proxy", "unknown_dialog", Kind::Choice(&["refuse", "forward"]), "\"refuse\"", "",
-        "A To-tag with neither cookie nor known call: refuse with 481, or forward (trusted networks, conformance tests)."),
-    key("proxy", "refuse_methods", Kind::List("a list of SIP methods other than INVITE, ACK, CANCEL, BYE"),
-        "[\"REGISTER\", \"SUBSCRIBE\", \"PUBLISH\"]", "", "Methods outside a dialog that get 405 with Allow."),
-    key("proxy", "max_call_s", Kind::Integer { min: 1, max: 604_800 }, "14400", "s",
-        "An answered call that lasts longer is ended by a BYE to both sides."),
-    key("proxy", "all_503_becomes", Kind::Integer { min: 400, max: 699 }, "500", "SIP status",
-        "What upstream hears when every vendor answered only 503 (RFC 3261 §16.7(6)); 503 leaves it as it is."),
-    key("failover", "next", Kind::List("a list of statuses from 300 to 699 and classes \"3xx\", \"4xx\", \"5xx\", \"6xx\""),
-        "[\"3xx\", \"401\", \"407\", \"408\", \"5xx\"]", "", "Final statuses of a vendor after which the next vendor is tried."),
-    key("failover", "no_1xx_ms", Kind::Integer { min: 100, max: 32_000 }, "4000", "ms",
-        "A vendor silent for this long is given up and the next one tried; 32000 leaves it to Timer B."),
-    key("failover", "ring_timeout_s", Kind::Integer { min: 1, max: 3_600 }, "120", "s",
-        "A vendor that has answered only 1xx for this long is cancelled."),
-    key("failover", "timer_c_s", Kind::Integer { min: 181, max: 3_600 }, "200", "s",
-        "Timer C (RFC 3261 §16.6 step 11), restarted by each 101-199; must be over three minutes."),
-    key("failover", "after_ringing", Kind::Bool, "false", "",
-        "Whether a vendor that failed after ringing or early media is followed by the next."),
-    key("limits", "status", Kind::Integer { min: 400, max: 699 }, "503", "SIP status",
-        "What a customer over its CPS or channel limit hears."),
-    key("lookup", "deadline_ms", Kind::Integer { min: 1, max: 30_000 }, "500", "ms",
-        "How long a call waits for a lookup, time in the queue included."),
-    key("lookup", "on_error", Kind::Choice(&["continue", "refuse"]), "\"continue\"", "",
-        "A lookup that failed or was late: continue with the number as dialled, or refuse the call."),
-    key("offload", "queue_len_max", Kind::Integer { min: 1, max: 1_000_000 }, "4096", "jobs",
-        "Jobs that may wait for the offload pool; one more is answered 503 at once."),
-    key("offload", "concurrency_max", Kind::Integer { min: 1, max: 65_536 }, "64", "jobs",
-        "Jobs of the pool that may run at the same time."),
-    key("offload", "nice", Kind::Integer { min: 0, max: 19 }, "10", "nice",
-        "How far the pool's threads stand back behind the workers (nice(7))."),
-    key("log", "level", Kind::Text("error, warn, info, debug, trace or off, or directives such as \"warn,tandem=debug\""),
-        "\"info\"", "", "What is logged, to stderr."),
-    key("log", "format", Kind::Choice(&["text", "json"]), "\"text\"", "", "One line of text, or one JSON object, per event."),
+    key(
+        "runtime",
+        "node",
+        Kind::Text("a name of at most 64 letters, digits, `.`, `_`, `-`"),
+        "\"\"",
+        "",
+        "The name of this node in CDRs, cookies and the store; empty: the host name.",
+    ),
+    key(
+        "runtime",
+        "workers",
+        Kind::Integer { min: 0, max: 250 },
+        "0",
+        "threads",
+        "Worker threads, one lane each; 0: one per hardware thread this process may use.",
+    ),
+    key(
+        "runtime",
+        "offload_threads",
+        Kind::Integer { min: 1, max: 64 },
+        "2",
+        "threads",
+        "Threads of the offload pool: store, DNS, admin HTTP. They never handle SIP.",
+    ),
+    key(
+        "runtime",
+        "drain_timeout_s",
+        Kind::Integer {
+            min: 0,
+            max: 86_400,
+        },
+        "30",
+        "s",
+        "How long a drain waits for live transactions before it ends all the same.",
+    ),
+    key(
+        "listen",
+        "transport",
+        Kind::Choice(&["udp"]),
+        "\"udp\"",
+        "",
+        "The transport of this listener; this version speaks UDP.",
+    ),
+    key(
+        "listen",
+        "address",
+        Kind::Text(ADDRESS),
+        "\"127.0.0.1:5060\"",
+        "",
+        "Where SIP is received. A wildcard address (0.0.0.0, [::]) needs `advertise`.",
+    ),
+    key(
+        "listen",
+        "advertise",
+        Kind::Text("HOST or HOST:PORT, an IPv6 address in brackets"),
+        "",
+        "",
+        "What Via and Record-Route say instead of the address; default: the address.",
+    ),
+    key(
+        "store",
+        "url",
+        Kind::Secret("sqlite://PATH (a relative path starts at the working directory)"),
+        "\"sqlite://tandem-data/tandem.db\"",
+        "",
+        "Where routing data and CDRs are kept. Never shown in a log, error or status.",
+    ),
+    key(
+        "journal",
+        "directory",
+        Kind::Text(PATH),
+        "\"tandem-data/journal\"",
+        "",
+        "The local journal of calls; on a disk of this machine.",
+    ),
+    key(
+        "journal",
+        "flush_ms",
+        Kind::Integer { min: 1, max: 1_000 },
+        "5",
+        "ms",
+        "The most that a power cut may lose: the journal is synced to disk this often.",
+    ),
+    key(
+        "journal",
+        "segment_mib",
+        Kind::Integer { min: 1, max: 1_024 },
+        "64",
+        "MiB",
+        "The size at which a journal file is closed and the next begins.",
+    ),
+    key(
+        "journal",
+        "durability",
+        Kind::Choice(&["group", "strict"]),
+        "\"group\"",
+        "",
+        "`group`: synced every `flush_ms`. `strict`: an answer goes upstream only once its record is on disk.",
+    ),
+    key(
+        "admin",
+        "address",
+        Kind::Text(ADDRESS),
+        "\"127.0.0.1:8060\"",
+        "",
+        "Where the admin HTTP interface listens.",
+    ),
+    key(
+        "admin",
+        "token_file",
+        Kind::Text(PATH),
+        "\"tandem-data/admin.token\"",
+        "",
+        "The bearer token for every POST and for anything beyond loopback; created on first start, mode 0600.",
+    ),
+    key(
+        "proxy",
+        "cookie_key_file",
+        Kind::Text(PATH),
+        "\"tandem-data/cookie.key\"",
+        "",
+        "Keys of the Record-Route cookie, current and previous, one a line; created on first start, mode 0600.",
+    ),
+    key(
+        "proxy",
+        "preloaded_route",
+        Kind::Choice(&["refuse", "follow"]),
+        "\"refuse\"",
+        "",
+        "A Route on a new request that names someone else: refuse with 403, or follow it.",
+    ),
+    key(
+        "proxy",
+        "unknown_dialog",
+        Kind::Choice(&["refuse", "forward"]),
+        "\"refuse\"",
+        "",
+        "A To-tag with neither cookie nor known call: refuse with 481, or forward (trusted networks, conformance tests).",
+    ),
+    key(
+        "proxy",
+        "refuse_methods",
+        Kind::List("a list of SIP methods other than INVITE, ACK, CANCEL, BYE"),
+        "[\"REGISTER\", \"SUBSCRIBE\", \"PUBLISH\"]",
+        "",
+        "Methods outside a dialog that get 405 with Allow.",
+    ),
+    key(
+        "proxy",
+        "max_call_s",
+        Kind::Integer {
+            min: 1,
+            max: 604_800,
+        },
+        "14400",
+        "s",
+        "An answered call that lasts longer is ended by a BYE to both sides.",
+    ),
+    key(
+        "proxy",
+        "all_503_becomes",
+        Kind::Integer { min: 400, max: 699 },
+        "500",
+        "SIP status",
+        "What upstream hears when every vendor answered only 503 (RFC 3261 §16.7(6)); 503 leaves it as it is.",
+    ),
+    key(
+        "failover",
+        "next",
+        Kind::List(
+            "a list of statuses from 300 to 699 and classes \"3xx\", \"4xx\", \"5xx\", \"6xx\"",
+        ),
+        "[\"3xx\", \"401\", \"407\", \"408\", \"5xx\"]",
+        "",
+        "Final statuses of a vendor after which the next vendor is tried.",
+    ),
+    key(
+        "failover",
+        "no_1xx_ms",
+        Kind::Integer {
+            min: 100,
+            max: 32_000,
+        },
+        "4000",
+        "ms",
+        "A vendor silent for this long is given up and the next one tried; 32000 leaves it to Timer B.",
+    ),
+    key(
+        "failover",
+        "ring_timeout_s",
+        Kind::Integer { min: 1, max: 3_600 },
+        "120",
+        "s",
+        "A vendor that has answered only 1xx for this long is cancelled.",
+    ),
+    key(
+        "failover",
+        "timer_c_s",
+        Kind::Integer {
+            min: 181,
+            max: 3_600,
+        },
+        "200",
+        "s",
+        "Timer C (RFC 3261 §16.6 step 11), restarted by each 101-199; must be over three minutes.",
+    ),
+    key(
+        "failover",
+        "after_ringing",
+        Kind::Bool,
+        "false",
+        "",
+        "Whether a vendor that failed after ringing or early media is followed by the next.",
+    ),
+    key(
+        "limits",
+        "status",
+        Kind::Integer { min: 400, max: 699 },
+        "503",
+        "SIP status",
+        "What a customer over its CPS or channel limit hears.",
+    ),
+    key(
+        "lookup",
+        "deadline_ms",
+        Kind::Integer {
+            min: 1,
+            max: 30_000,
+        },
+        "500",
+        "ms",
+        "How long a call waits for a lookup, time in the queue included.",
+    ),
+    key(
+        "lookup",
+        "on_error",
+        Kind::Choice(&["continue", "refuse"]),
+        "\"continue\"",
+        "",
+        "A lookup that failed or was late: continue with the number as dialled, or refuse the call.",
+    ),
+    key(
+        "offload",
+        "queue_len_max",
+        Kind::Integer {
+            min: 1,
+            max: 1_000_000,
+        },
+        "4096",
+        "jobs",
+        "Jobs that may wait for the offload pool; one more is answered 503 at once.",
+    ),
+    key(
+        "offload",
+        "concurrency_max",
+        Kind::Integer {
+            min: 1,
+            max: 65_536,
+        },
+        "64",
+        "jobs",
+        "Jobs of the pool that may run at the same time.",
+    ),
+    key(
+        "offload",
+        "nice",
+        Kind::Integer { min: 0, max: 19 },
+        "10",
+        "nice",
+        "How far the pool's threads stand back behind the workers (nice(7)).",
+    ),
+    key(
+        "log",
+        "level",
+        Kind::Text(
+            "error, warn, info, debug, trace or off, or directives such as \"warn,tandem=debug\"",
+        ),
+        "\"info\"",
+        "",
+        "What is logged, to stderr.",
+    ),
+    key(
+        "log",
+        "format",
+        Kind::Choice(&["text", "json"]),
+        "\"text\"",
+        "",
+        "One line of text, or one JSON object, per event.",
+    ),
 ];
 
 /// The names of all sections, once each.
@@ -148,10 +383,16 @@ pub(crate) fn sections() -> Vec<&'static str> {
 
 /// The names of the keys of `section`.
 pub(crate) fn keys_of(section: &str) -> Vec<&'static str> {
-    SCHEMA.iter().filter(|spec| spec.section == section).map(|spec| spec.name).collect()
+    SCHEMA
+        .iter()
+        .filter(|spec| spec.section == section)
+        .map(|spec| spec.name)
+        .collect()
 }
 
 /// The key `name` of `section`, if there is one.
 pub(crate) fn find(section: &str, name: &str) -> Option<&'static KeySpec> {
-    SCHEMA.iter().find(|spec| spec.section == section && spec.name == name)
+    SCHEMA
+        .iter()
+        .find(|spec| spec.section == section && spec.name == name)
 }

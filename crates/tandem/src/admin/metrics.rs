@@ -1,0 +1,265 @@
+//! `GET /metrics`: every counter of the lanes, the trunks' channels, routing data, journal, shipping, offload pool, log.
+//! Labels: `lane`, closed sets (cause, event, kind), and trunk names from the routing data up to a stated number.
+//! Leaves out histograms: times are quoted from CDRs.
+
+use std::sync::Arc;
+
+use accounting::Cause;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use proxy_core::{Stat, Stats};
+
+use super::views::StatusView;
+use super::{AdminState, status};
+use crate::lanes::LaneStatus;
+use crate::metrics::{CONTENT_TYPE, Exposition, MetricKind, count};
+
+/// Trunks that get a series each, at most; a node with more counts the rest in `trunks_without_series`.
+const TRUNK_SERIES_MAX: usize = 2_000;
+
+pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> impl IntoResponse {
+    let view = status::view(&state);
+    let mut page = Exposition::default();
+    node(&mut page, &view, &state);
+    lanes(&mut page, &state.lanes.status());
+    trunks(&mut page, &state);
+    journal(&mut page, &view);
+    offload(&mut page, &state);
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], page.finish())
+}
+
+fn node(page: &mut Exposition, view: &StatusView, state: &AdminState) {
+    page.family(
+        "build_info",
+        MetricKind::Gauge,
+        "Always 1; the labels say what runs.",
+    )
+    .sample(&[("version", &view.version), ("node", &view.node)], 1.0);
+    let draining = f64::from(u8::from(state.drain.is_requested()));
+    page.single(
+        "draining",
+        MetricKind::Gauge,
+        "1 while new calls are refused because of a drain.",
+        draining,
+    );
+    page.single(
+        "uptime_seconds",
+        MetricKind::Gauge,
+        "Seconds since the start.",
+        count(view.uptime_s),
+    );
+    page.single(
+        "routing_version",
+        MetricKind::Gauge,
+        "Version of the routing data in use.",
+        count(view.routing.version),
+    );
+    page.single(
+        "log_lines_dropped_total",
+        MetricKind::Counter,
+        "Log lines dropped because stderr was too slow.",
+        count(view.log_lines_dropped),
+    );
+}
+
+/// A number of a lane: its name, kind, sentence, and how it is read.
+type LaneNumber = (
+    &'static str,
+    MetricKind,
+    &'static str,
+    fn(&LaneStatus) -> u64,
+);
+
+const LANE_NUMBERS: [LaneNumber; 2] = [
+    ("calls", MetricKind::Gauge, "Calls the lane owns.", |lane| {
+        lane.live_calls
+    }),
+    (
+        "transactions",
+        MetricKind::Gauge,
+        "Transactions the lane has.",
+        |lane| lane.live_transactions,
+    ),
+];
+
+fn lanes(page: &mut Exposition, lanes: &[LaneStatus]) {
+    for (name, kind, help, read) in LANE_NUMBERS {
+        let mut family = page.family(name, kind, help);
+        for lane in lanes {
+            family.sample(&[("lane", &lane.lane.to_string())], count(read(lane)));
+        }
+    }
+    let mut family = page.family(
+        "events_total",
+        MetricKind::Counter,
+        "What the core did, by event; the reference lists them all.",
+    );
+    for lane in lanes {
+        for stat in Stat::ALL {
+            let labels = [("event", stat.as_str()), ("lane", &lane.lane.to_string())];
+            family.sample(&labels, count(lane.stats.value(*stat)));
+        }
+    }
+    let all =
+        |read: &dyn Fn(&Stats) -> u64| lanes.iter().map(|lane| read(&lane.stats)).sum::<u64>();
+    let mut family = page.family(
+        "refused_total",
+        MetricKind::Counter,
+        "Requests refused, by cause (the causes of CDRs).",
+    );
+    for cause in Cause::ALL {
+        let refused = all(&|stats| stats.refused(*cause));
+        if refused > 0 {
+            family.sample(&[("cause", cause.as_str())], count(refused));
+        }
+    }
+    let mut kinds: Vec<&'static str> = lanes
+        .iter()
+        .flat_map(|lane| lane.stats.parse_errors())
+        .map(|(kind, _)| *kind)
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let mut family = page.family(
+        "parse_errors_total",
+        MetricKind::Counter,
+        "Datagrams that did not parse, by kind of fault.",
+    );
+    for kind in kinds {
+        let found = all(&|stats| {
+            stats
+                .parse_errors()
+                .iter()
+                .filter(|(name, _)| *name == kind)
+                .map(|(_, n)| n)
+                .sum()
+        });
+        family.sample(&[("kind", kind)], count(found));
+    }
+}
+
+fn trunks(page: &mut Exposition, state: &AdminState) {
+    let snapshot = state.reloader.current().load_full();
+    let counters = state.lanes.counters();
+    let customers = snapshot
+        .customers()
+        .map(|(_, customer)| ("customer", customer.name.as_str(), customer.slot));
+    let vendors = snapshot
+        .vendors()
+        .map(|(_, vendor)| ("vendor", vendor.name.as_str(), vendor.slot));
+    let mut left_out = 0_u64;
+    let mut family = page.family(
+        "trunk_channels",
+        MetricKind::Gauge,
+        "Channels taken now, by trunk; several lanes count in one cell.",
+    );
+    for (index, (side, name, slot)) in customers.chain(vendors).enumerate() {
+        if index < TRUNK_SERIES_MAX {
+            family.sample(
+                &[("side", side), ("trunk", name)],
+                count(u64::from(counters.channels(slot))),
+            );
+        } else {
+            left_out += 1;
+        }
+    }
+    page.single(
+        "trunks_without_series",
+        MetricKind::Gauge,
+        "Trunks left out of trunk_channels because there are too many.",
+        count(left_out),
+    );
+    page.single(
+        "channel_underflows_total",
+        MetricKind::Counter,
+        "Channels given back that nobody held: a fault of ours when it rises.",
+        count(counters.underflows()),
+    );
+}
+
+fn journal(page: &mut Exposition, view: &StatusView) {
+    let journal = &view.journal;
+    let numbers: [(&str, MetricKind, &str, u64); 6] = [
+        (
+            "journal_backlog_records",
+            MetricKind::Gauge,
+            "Records not in the store yet, about.",
+            journal.backlog_records,
+        ),
+        (
+            "journal_backlog_bytes",
+            MetricKind::Gauge,
+            "Bytes of the journal not in the store yet.",
+            journal.backlog_bytes,
+        ),
+        (
+            "journal_oldest_unshipped_seconds",
+            MetricKind::Gauge,
+            "Age of the oldest record that is being shipped.",
+            journal.oldest_unshipped_s,
+        ),
+        (
+            "ship_errors_total",
+            MetricKind::Counter,
+            "Batches the store refused; each is tried again.",
+            journal.ship_errors,
+        ),
+        (
+            "journal_errors_total",
+            MetricKind::Counter,
+            "Writes and syncs of the journal that failed.",
+            journal.errors,
+        ),
+        (
+            "journal_lost_total",
+            MetricKind::Counter,
+            "Records lost because the disk refused writes for too long.",
+            journal.lost,
+        ),
+    ];
+    for (name, kind, help, value) in numbers {
+        page.single(name, kind, help, count(value));
+    }
+}
+
+fn offload(page: &mut Exposition, state: &AdminState) {
+    let stats = state.lanes.job_stats();
+    page.single(
+        "jobs_waiting",
+        MetricKind::Gauge,
+        "Jobs waiting for the offload pool.",
+        count(stats.waiting),
+    );
+    page.single(
+        "jobs_running",
+        MetricKind::Gauge,
+        "Jobs running on the offload pool.",
+        count(stats.running),
+    );
+    let mut family = page.family(
+        "jobs_total",
+        MetricKind::Counter,
+        "Jobs of the offload pool, by outcome.",
+    );
+    for (outcome, value) in [
+        ("answered", stats.answered),
+        ("queue_full", stats.full),
+        ("timed_out", stats.timed_out),
+        ("panicked", stats.panicked),
+    ] {
+        family.sample(&[("outcome", outcome)], count(value));
+    }
+    page.single(
+        "jobs_wait_microseconds_total",
+        MetricKind::Counter,
+        "Time jobs have waited for their turn, summed.",
+        count(stats.wait_us),
+    );
+    page.single(
+        "jobs_run_microseconds_total",
+        MetricKind::Counter,
+        "Time jobs have run, summed.",
+        count(stats.run_us),
+    );
+}

