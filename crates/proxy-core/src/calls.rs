@@ -67,6 +67,11 @@ pub(crate) enum Held {
     Request(ContextRef),
     /// The ACK of a 2xx.
     Ack { bytes: Vec<u8>, flow: Flow },
+    /// A response within the dialog, behind a request of the same side perhaps.
+    Response {
+        branch: crate::context::BranchRef,
+        bytes: Vec<u8>,
+    },
     /// A 2xx to the INVITE.
     Answer {
         branch: crate::context::BranchRef,
@@ -161,6 +166,12 @@ impl Call {
         status: Option<u16>,
         cause: Cause,
     ) -> Option<u32> {
+        // A BYE may overtake the 2xx on the way here: nothing ends before it was answered.
+        let at_us = self
+            .attempts
+            .get(usize::from(attempt))?
+            .answered_us
+            .map_or(at_us, |answered| answered.max(at_us));
         let wall = self.wall(at_us);
         let state = self.attempts.get_mut(usize::from(attempt))?;
         if state.closed {

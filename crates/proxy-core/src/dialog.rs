@@ -271,13 +271,19 @@ impl ProxyCore {
     }
 
     /// The flow toward a leg: its first route, else its remote target. `Err` holds the question to ask first, if any.
+    ///
+    /// A name that does not resolve leads to where the leg was last heard, which RFC 3263 does not know: a resolver
+    /// that is down must not leave a call that one side cannot end.
     fn leg_hop(&self, now: Now, leg: &Leg) -> Result<Flow, Option<JobKind>> {
         let route = leg
             .routes
             .first()
             .and_then(|route| sip_parser::NameAddr::parse(route).ok());
         let uri = route.map_or(leg.target.as_slice(), |route| route.uri);
-        self.uri_hop(now, uri, leg.flow.listener)
+        match self.uri_hop(now, uri, leg.flow.listener) {
+            Err(None) => self.flow_to(leg.flow.remote, leg.flow.listener).ok_or(None),
+            found => found,
+        }
     }
 
     fn uri_hop(&self, now: Now, uri: &[u8], listener: u16) -> Result<Flow, Option<JobKind>> {

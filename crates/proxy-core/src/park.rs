@@ -123,8 +123,12 @@ impl ProxyCore {
             context.held = true;
         }
         if let Some(call) = self.calls.at_mut(id) {
-            call.gate = Some(job);
-            call.held.push_front(held);
+            // What was taken from the front goes back there; what comes to a closed gate waits its turn.
+            if call.gate.replace(job).is_none() {
+                call.held.push_front(held);
+            } else {
+                call.held.push_back(held);
+            }
         }
     }
 
@@ -171,10 +175,11 @@ impl ProxyCore {
         match job.parked {
             Parked::Context(context) => self.resume_context(now, context, resolving, answer, out),
             Parked::Call(call) => {
-                if let Some(call) = self.calls.at_mut(call) {
-                    call.gate = None;
+                // Another message may have closed the gate since, for a job of its own.
+                if let Some(open) = self.calls.at_mut(call).filter(|open| open.gate == Some(id)) {
+                    open.gate = None;
+                    self.resume_call(now, call, out);
                 }
-                self.resume_call(now, call, out);
             }
             Parked::Ack { bytes, flow } => self.resume_passing_ack(now, &bytes, &flow, out),
             Parked::Final {
@@ -236,6 +241,9 @@ impl ProxyCore {
                     self.release_context(context);
                 }
                 Held::Ack { bytes, flow } => self.resume_ack(now, id, &bytes, &flow, out),
+                Held::Response { branch, bytes } => {
+                    self.resume_response(now, branch, &bytes, out);
+                }
                 Held::Answer {
                     branch,
                     bytes,

@@ -4,7 +4,7 @@
 //! that the customer never sees. RFC 4320 §4.2: a non-INVITE that times out is not answered 408.
 
 use crate::{
-    calls::{Dialog, DialogState, Held, Leg, signed},
+    calls::{Dialog, DialogState, HELD_MAX, Held, Leg, signed},
     config::Durability,
     context::{Best, BranchRef, BranchState, ContextRef, Kind, Role, Stage},
     core::ProxyCore,
@@ -13,7 +13,7 @@ use crate::{
     timers::CoreTimer,
 };
 use accounting::{AnsweredCall, Cause, EndedBy, Record};
-use sip_parser::{ContactValue, Message, write_message};
+use sip_parser::{ContactValue, HeaderTable, Message, parse_datagram, write_message};
 use std::mem;
 use uuid::Uuid;
 
@@ -33,6 +33,24 @@ impl ProxyCore {
             context.kind == Kind::Invite,
             matches!(context.role, Role::Initial),
         );
+        let call = context.call;
+        if !initial
+            && response.status() > 100
+            && let Some(id) = call
+            && self.calls.at(id).is_some_and(|call| call.gate.is_some())
+        {
+            // A request of the same side may be waiting: its response to ours must not overtake it.
+            let bytes = response.bytes().to_vec();
+            if self.hold(
+                id,
+                Held::Response {
+                    branch: name,
+                    bytes,
+                },
+            ) {
+                return;
+            }
+        }
         match response.status() {
             ..200 => self.on_provisional(now, name, response, out),
             status @ 200..300 if invite && initial => {
@@ -40,7 +58,7 @@ impl ProxyCore {
             }
             status if initial => {
                 let cause = crate::cdr::cause_of_status(status);
-                if let Some(call) = context.call.and_then(|id| self.calls.at_mut(id)) {
+                if let Some(call) = call.and_then(|id| self.calls.at_mut(id)) {
                     call.note_reason(response);
                 }
                 let bytes = self.without_via(response);
@@ -194,9 +212,35 @@ impl ProxyCore {
                 patience_us,
                 out,
             );
+        } else if gate
+            && self
+                .calls
+                .at(id)
+                .is_some_and(|call| call.held.len() < HELD_MAX)
+        {
+            let answer = Held::Answer {
+                branch: name,
+                bytes,
+                status,
+            };
+            self.hold(id, answer);
         } else {
             self.send_answer(now, name, status, &bytes, out);
             self.recycle(bytes);
+        }
+    }
+
+    /// A response within a dialog whose turn has come.
+    pub(crate) fn resume_response(
+        &mut self,
+        now: Now,
+        name: BranchRef,
+        bytes: &[u8],
+        out: &mut Output,
+    ) {
+        let mut table = HeaderTable::default();
+        if let Ok(response) = parse_datagram(bytes, &mut table) {
+            self.on_branch_response(now, name, &response, out);
         }
     }
 
