@@ -125,13 +125,21 @@ fn check_times(world: &World, cdr: &Cdr, faults: &mut Vec<String>) {
         .map(|(_, at_us)| wall_us(*at_us))
         .collect();
     let real = real_byes(world, call_id);
-    let byes: BTreeSet<i64> = world
+    let mut byes: BTreeSet<i64> = world
         .tap
         .byes
         .iter()
         .filter(|bye| bye.call_id == *call_id && real.contains(&bye.mark))
         .map(|bye| wall_us(bye.at_us))
         .collect();
+    // A BYE that overtook the 2xx on its way ends the call at its answer.
+    byes.extend(
+        answers
+            .iter()
+            .filter(|answer| byes.iter().any(|bye| bye < *answer))
+            .copied()
+            .collect::<Vec<_>>(),
+    );
     let near = |at_us: i64| {
         answers
             .iter()

@@ -195,8 +195,12 @@ impl Leg {
         agent.start_client(now_us, prack, to);
     }
 
-    /// The fraudulent BYE; `None` when it was sent from elsewhere and no answer can come back.
+    /// The fraudulent BYE; `None` when no answer can come back, since it was sent from elsewhere or not at all.
     fn defraud(&mut self, fraud: Fraud, agent: &mut Agent, to: SocketAddr) -> Option<SipText> {
+        // Without an earlier request every number is a good one.
+        if fraud == Fraud::LowCseq && self.dialog.local_cseq == 0 {
+            return None;
+        }
         let mut bye = match fraud {
             Fraud::LowCseq => self.build("BYE", Some(self.dialog.local_cseq)),
             _ => self.build("BYE", None),

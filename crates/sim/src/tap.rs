@@ -62,7 +62,6 @@ pub struct ByeSeen {
 pub struct Tap {
     arrivals: HashMap<String, Vec<Arrival>>,
     order: u64,
-    handling: Option<String>,
     left: HashMap<(SocketAddr, String), Left>,
     gone: HashSet<String>,
     finals: HashMap<(SocketAddr, String), Vec<Final>>,
@@ -81,7 +80,6 @@ pub struct Tap {
 impl Tap {
     /// Notes a datagram that reaches the proxy.
     pub fn arrive(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) {
-        self.handling = None;
         let Some(message) = SipText::parse(bytes) else {
             return;
         };
@@ -122,17 +120,11 @@ impl Tap {
             self.answers.entry((call_id, tag)).or_insert(now_us);
         }
         self.order += 1;
-        self.handling = Some(mark.clone());
         self.arrivals.entry(mark).or_default().push(Arrival {
             order: self.order,
             message,
             from,
         });
-    }
-
-    /// What follows is no longer the handling of a datagram.
-    pub fn idle(&mut self) {
-        self.handling = None;
     }
 
     /// Notes a datagram that leaves the proxy.
@@ -237,14 +229,9 @@ impl Tap {
         let Some(arrivals) = self.arrivals.get(mark) else {
             return;
         };
-        // Forwarded while being handled: it is this arrival that counts, earlier ones may have been refused or lost on us.
-        // Else it had been parked, and came when it first came.
-        let own = self.handling.as_deref() == Some(mark);
-        let Some(arrival) = (if own {
-            arrivals.last()
-        } else {
-            arrivals.first()
-        }) else {
+        // Which arrival was forwarded is not known: earlier ones may have been refused, all may have been parked. A swap is
+        // what no reading explains: all of this one's arrivals lie before the first of one that left earlier.
+        let (Some(first), Some(arrival)) = (arrivals.first(), arrivals.last()) else {
             return;
         };
         let message = &arrival.message;
@@ -257,25 +244,35 @@ impl Tap {
             arrival.from,
             format!("{} {} {}", message.call_id(), tags[0], tags[1]),
         );
-        let order = arrival.order;
+        // With strict durability the answer to a BYE waits for its record, when the dialog is over already.
+        if !message.is_request() && message.method() == "BYE" {
+            return;
+        }
         // A retransmission that is forwarded again (2xx, ACK) has had its turn.
         if !self.gone.insert(mark.to_owned()) {
             return;
         }
-        if let Some(last) = self.left.get(&group).filter(|last| last.order > order) {
-            self.faults.push(format!(
-                "{now_us}: {mark} was overtaken by {} in {}",
-                last.mark, group.1
-            ));
-            return;
+        let (earliest, latest) = (first.order, arrival.order);
+        match self.left.get_mut(&group) {
+            Some(last) if last.order > latest => {
+                let fault = format!(
+                    "{now_us}: {mark} was overtaken by {} in {}",
+                    last.mark, group.1
+                );
+                self.faults.push(fault);
+            }
+            Some(last) if last.order > earliest => {}
+            _ => {
+                let mark = mark.to_owned();
+                self.left.insert(
+                    group,
+                    Left {
+                        order: earliest,
+                        mark,
+                    },
+                );
+            }
         }
-        self.left.insert(
-            group,
-            Left {
-                order,
-                mark: mark.to_owned(),
-            },
-        );
     }
 
     /// Final responses that left for the new INVITE of that Call-ID.
@@ -323,7 +320,6 @@ mod tests {
         tap.arrive(0, source, &message("ACK", "m1").encode());
         tap.arrive(1, source, &message("BYE", "m2").encode());
         tap.depart(1, to, &forwarded(message("BYE", "m2")));
-        tap.idle();
         tap.depart(2, to, &forwarded(message("ACK", "m1")));
         assert_eq!(tap.faults.len(), 1, "{:?}", tap.faults);
     }

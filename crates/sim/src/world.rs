@@ -443,10 +443,15 @@ impl World {
     /// Who is not done, for a report.
     pub fn waiting_peers(&self) -> String {
         let callers = self.callers.iter().filter(|host| !host.is_done());
-        let callers = callers.map(|host| format!("{} {:?}", host.agent.name(), host.waiting_calls()));
+        let callers =
+            callers.map(|host| format!("{} {:?}", host.agent.name(), host.waiting_calls()));
         let vendors = self.vendors.iter().filter(|host| !host.is_done());
-        let vendors = vendors.map(|host| format!("{} {:?}", host.agent.name(), host.waiting_calls()));
-        format!("peers are not done: {:?}", callers.chain(vendors).collect::<Vec<_>>())
+        let vendors =
+            vendors.map(|host| format!("{} {:?}", host.agent.name(), host.waiting_calls()));
+        format!(
+            "peers are not done: {:?}",
+            callers.chain(vendors).collect::<Vec<_>>()
+        )
     }
 
     /// Requests that have had no final response yet, in all lanes.
@@ -574,7 +579,6 @@ impl World {
     }
 
     fn resume(&mut self, pending: Pending) {
-        self.tap.idle();
         let now = self.now();
         match pending {
             Pending::Job { boot, lane, result } if boot == self.boot && !self.down => {
@@ -597,7 +601,6 @@ impl World {
     }
 
     fn expire(&mut self) {
-        self.tap.idle();
         let now = self.now();
         if !self.down {
             for lane in 0..self.cores.len() {
