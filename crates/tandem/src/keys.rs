@@ -13,12 +13,12 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// It can't be read or made.
-    #[error("{}: can't be read or made: {source}", path.display())]
+    #[error("{}: can't be read or made: {error}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// Its content is not what it should be.
     #[error("{}:{line}: {allowed}", path.display())]
@@ -160,9 +160,9 @@ pub fn existing_admin_token(path: &Path) -> Result<Option<AdminToken>, KeyError>
     match fs::read_to_string(path) {
         Ok(text) => token_in(path, &text).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(KeyError::Io {
+        Err(error) => Err(KeyError::Io {
             path: path.to_owned(),
-            source,
+            error,
         }),
     }
 }
@@ -185,9 +185,9 @@ fn read_or_make(
     path: &Path,
     content: impl FnOnce() -> io::Result<String>,
 ) -> Result<String, KeyError> {
-    let failed = |source| KeyError::Io {
+    let failed = |error| KeyError::Io {
         path: path.to_owned(),
-        source,
+        error,
     };
     match File::open(path) {
         Ok(mut file) => {

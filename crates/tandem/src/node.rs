@@ -24,7 +24,9 @@ use crate::logging::LogDrops;
 use crate::reload::{ReloadError, Reloader};
 use crate::shutdown::{self, DrainHandle};
 
-/// How often a drain looks whether the last transaction has ended.
+/// How long a drain goes on after the last request was answered: for ACKs, and for answers that were lost on the way.
+const DRAIN_LINGER: Duration = Duration::from_secs(1);
+/// How often a drain looks whether the last request was answered.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
 /// How long the shipper may take at the end to empty the journal into the store; the rest waits for the next start.
 const SHIP_PATIENCE: Duration = Duration::from_secs(5);
@@ -52,23 +54,23 @@ pub enum StartError {
     #[error(transparent)]
     Pool(#[from] PoolError),
     /// The journal can't be read or written.
-    #[error("journal {directory}: {source}")]
+    #[error("journal {directory}: {error}")]
     Journal {
         /// `journal.directory`
         directory: String,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// The workers can't start: an address in use, mostly.
     #[error(transparent)]
     Lanes(#[from] LanesError),
     /// The admin address can't be bound.
-    #[error("admin.address {address}: {source}")]
+    #[error("admin.address {address}: {error}")]
     Admin {
         /// The address.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -124,9 +126,9 @@ impl Node {
         let store = Arc::new(handle.block_on(Store::open(config.store.url()))?);
         let reloader = Arc::new(handle.block_on(Reloader::start((*store).clone()))?);
 
-        let journal_failed = |source| StartError::Journal {
+        let journal_failed = |error| StartError::Journal {
             directory: config.journal.directory.display().to_string(),
-            source,
+            error,
         };
         let recovery = storage::recover(&config.journal.directory).map_err(journal_failed)?;
         report(&recovery);
@@ -171,10 +173,10 @@ impl Node {
             },
         });
         let admin_address =
-            start_admin(&handle, admin_listener, state, token).map_err(|source| {
+            start_admin(&handle, admin_listener, state, token).map_err(|error| {
                 StartError::Admin {
                     address: config.admin.address,
-                    source,
+                    error,
                 }
             })?;
         tracing::info!(node = config.runtime.node, addresses = ?lanes.addresses(), %admin_address, boot, "running");
@@ -224,12 +226,7 @@ impl Node {
     pub fn drain(self) {
         self.drain.request();
         self.lanes.drain();
-        let deadline =
-            Instant::now() + Duration::from_secs(u64::from(self.config.runtime.drain_timeout_s));
-        while self.lanes.live_transactions() > 0 && Instant::now() < deadline {
-            std::thread::sleep(DRAIN_POLL);
-        }
-        let unfinished = self.lanes.live_transactions();
+        let unfinished = self.wait_for_requests();
         self.lanes.stop();
         let handle = self.pool.handle().clone();
         // A shipper that has already ended needs no telling.
@@ -248,6 +245,25 @@ impl Node {
             journal_shipped = emptied,
             "drained"
         );
+    }
+
+    /// Waits until every request has had its final response and a moment has passed; returns how many have not.
+    fn wait_for_requests(&self) -> usize {
+        let limit = Duration::from_secs(u64::from(self.config.runtime.drain_timeout_s));
+        let deadline = Instant::now() + limit;
+        let mut quiet_since = None;
+        loop {
+            let unfinished = self.lanes.unfinished_requests();
+            let now = Instant::now();
+            if unfinished > 0 {
+                quiet_since = None;
+            }
+            let quiet = now - *quiet_since.get_or_insert(now);
+            if (unfinished == 0 && quiet >= DRAIN_LINGER) || now >= deadline {
+                return unfinished;
+            }
+            std::thread::sleep(DRAIN_POLL);
+        }
     }
 }
 
@@ -282,7 +298,7 @@ fn lock_directories(config: &Config) -> Result<Vec<DirectoryLock>, LockError> {
 }
 
 fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let failed = |source| StartError::Admin { address, source };
+    let failed = |error| StartError::Admin { address, error };
     let listener = TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)

@@ -13,12 +13,12 @@ use storage::{Store, StoreError};
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
     /// A file or directory can't be used.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {error}", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// The data are faulty, each fault with `file:line: column: reason`.
     #[error("{}", lines(.0))]
@@ -81,7 +81,7 @@ pub fn read_directory(
 ) -> Result<Tables, FilesError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
-        move |source| FilesError::Io { path, source }
+        move |error| FilesError::Io { path, error }
     };
     let mut faults = unknown_files(directory).map_err(failed(directory))?;
     let mut tables = Tables::default();
@@ -193,7 +193,7 @@ pub async fn export(store: &Store, directory: &Path) -> Result<RowCounts, FilesE
     let (tables, _) = store.load_tables().await?;
     let failed = |path: &Path| {
         let path = path.to_owned();
-        move |source| FilesError::Io { path, source }
+        move |error| FilesError::Io { path, error }
     };
     fs::create_dir_all(directory).map_err(failed(directory))?;
     for kind in TableKind::ALL {

@@ -467,7 +467,9 @@ fn log(raw: &RawConfig, faults: &mut Faults<'_>) -> LogConfig {
     let plain =
         ["off", "error", "warn", "info", "debug", "trace"].contains(&raw.log.level.as_str());
     let directives = raw.log.level.contains(['=', ',']);
-    if !plain && !(directives && tracing_subscriber::EnvFilter::try_new(&raw.log.level).is_ok()) {
+    let known =
+        plain || (directives && tracing_subscriber::EnvFilter::try_new(&raw.log.level).is_ok());
+    if !known {
         let message = format!(
             "\"{}\" is no level; allowed: error, warn, info, debug, trace or off, or directives such as \"warn,tandem=debug\"",
             raw.log.level
