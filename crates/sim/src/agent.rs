@@ -91,6 +91,7 @@ struct Server {
     from: SocketAddr,
     state: ServerState,
     last: Option<Vec<u8>>,
+    tag: Option<String>,
     interval_us: u64,
     resend_us: u64,
     ends_us: u64,
@@ -225,6 +226,7 @@ impl Agent {
         let status = response.status();
         let bytes = response.encode();
         known.last = Some(bytes.clone());
+        known.tag = response.to_tag().map(str::to_owned);
         if status >= 200 {
             known.ends_us = now_us + T64_US;
             known.state = match (known.invite, status) {
@@ -239,6 +241,32 @@ impl Agent {
         let to = known.from;
         self.send(to, bytes);
         true
+    }
+
+    /// Answers an INVITE a second time, from another endpoint behind this one: a 2xx with its own To-tag, which is
+    /// repeated until its own ACK comes (RFC 3261 §13.3.1.4). Gives its server transaction.
+    pub fn answer_again(&mut self, now_us: u64, server: u64, mut response: SipText) -> Option<u64> {
+        self.mark(&mut response);
+        let id = self.take_id();
+        let known = self.servers.iter().find(|known| known.id == server)?;
+        let (bytes, to) = (response.encode(), known.from);
+        let fork = Server {
+            id,
+            // Requests match the first answer's transaction.
+            key: String::new(),
+            invite: true,
+            request: known.request.clone(),
+            from: to,
+            state: ServerState::Accepted,
+            last: Some(bytes.clone()),
+            tag: response.to_tag().map(str::to_owned),
+            interval_us: T1_US,
+            resend_us: now_us + T1_US,
+            ends_us: now_us + T64_US,
+        };
+        self.servers.push(fork);
+        self.send(to, bytes);
+        Some(id)
     }
 
     /// Repeats the last response of a server transaction (a reliable provisional one).
@@ -301,6 +329,7 @@ impl Agent {
             from,
             state: ServerState::Proceeding,
             last: None,
+            tag: None,
             interval_us: T1_US,
             resend_us: NEVER,
             ends_us: NEVER,
@@ -331,7 +360,8 @@ impl Agent {
             }
             let same_dialog = known.request.call_id() == request.call_id()
                 && known.request.cseq() == request.cseq()
-                && known.request.from_tag() == request.from_tag();
+                && known.request.from_tag() == request.from_tag()
+                && known.tag.as_deref() == request.to_tag();
             if known.state == ServerState::Accepted && same_dialog && known.resend_us != NEVER {
                 known.resend_us = NEVER;
                 known.ends_us = now_us + T64_US;

@@ -8,6 +8,7 @@ use accounting::{Cause, Cdr, Record};
 use rust_decimal::Decimal;
 
 use crate::clock::{SECOND, wall_us};
+use crate::peer_vendor::FORK;
 use crate::tap::Final;
 use crate::world::World;
 
@@ -92,7 +93,9 @@ fn check_status(cdr: &Cdr, finals: &[Final], faults: &mut Vec<String>) {
         .iter()
         .filter(|attempt| attempt.answer_us.is_some())
         .count();
-    if billed != answers.len() {
+    // Endpoints that answer behind one vendor are one attempt.
+    let forked = |heard: &&&Final| heard.tag.ends_with(FORK);
+    if billed != answers.len() - answers.iter().filter(forked).count() {
         faults.push(format!(
             "{}: {billed} attempts answered, upstream heard {answers:?}",
             cdr.call_id
@@ -278,7 +281,7 @@ fn check_answered_once(world: &World, faults: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for recorded in &world.records {
         if let Record::Answered(call) = &recorded.record {
-            if !seen.insert((call.cdr.cdr_id, call.attempt)) {
+            if !seen.insert((call.cdr.cdr_id, call.attempt, call.callee.tag.clone())) {
                 faults.push(format!(
                     "{}: attempt {} answered twice",
                     call.cdr.call_id, call.attempt

@@ -11,6 +11,9 @@ use crate::dialog::Dialog;
 use crate::leg::{Act, Leg};
 use crate::sip_text::SipText;
 
+/// Ends the To-tag of the second endpoint of a fork.
+pub const FORK: &str = "-fork";
+
 /// How the INVITE ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -50,6 +53,8 @@ pub struct VendorScript {
     pub contact_host: Option<String>,
     /// Sends in-dialog requests without Route.
     pub drop_route: bool,
+    /// The INVITE forks behind the gateway: another endpoint answers too, so many µs after the first.
+    pub fork_us: Option<u64>,
     /// Further header fields of the final response.
     pub headers: Vec<(String, String)>,
 }
@@ -64,6 +69,7 @@ impl Default for VendorScript {
             acts: Vec::new(),
             contact_host: None,
             drop_route: false,
+            fork_us: None,
             headers: Vec::new(),
         }
     }
@@ -131,6 +137,7 @@ pub struct VendorCall {
     server: u64,
     steps: VecDeque<(u64, Step)>,
     unpracked: Option<(u32, u64, u64, u64)>,
+    fork_at_us: Option<u64>,
 }
 
 /// A vendor's gateway: one address.
@@ -194,6 +201,12 @@ impl VendorHost {
         for call in &mut self.calls {
             call.on_time(now_us, &mut self.agent, self.proxy);
         }
+        let forks: Vec<_> = self
+            .calls
+            .iter_mut()
+            .filter_map(|call| call.fork(now_us, &mut self.agent, self.proxy))
+            .collect();
+        self.calls.extend(forks);
     }
 
     /// Takes a datagram in.
@@ -298,6 +311,7 @@ impl VendorHost {
             script,
             server,
             unpracked: None,
+            fork_at_us: None,
         };
         call.on_time(now_us, &mut self.agent, self.proxy);
         self.calls.push(call);
@@ -410,7 +424,40 @@ impl VendorCall {
         let step = self.steps.front().map(|(at_us, _)| *at_us);
         let again = self.unpracked.map(|(_, at_us, ..)| at_us);
         let leg = self.leg.as_ref().and_then(Leg::next_us);
-        step.into_iter().chain(again).chain(leg).min()
+        step.into_iter()
+            .chain(again)
+            .chain(leg)
+            .chain(self.fork_at_us)
+            .min()
+    }
+
+    /// The second endpoint's answer, when it is due.
+    fn fork(&mut self, now_us: u64, agent: &mut Agent, proxy: SocketAddr) -> Option<Self> {
+        self.fork_at_us.take_if(|at_us| *at_us <= now_us)?;
+        let invite = agent.server_request(self.server)?.clone();
+        let tag = format!("{}{FORK}", self.tag);
+        let contact = self.contact(agent);
+        let response = SipText::response(&invite, 200, &tag).with("Contact", &contact);
+        let server = agent.answer_again(now_us, self.server, response)?;
+        let dialog = Dialog::of_callee(&invite, &tag, &contact);
+        let mut leg = Leg::new(dialog, Vec::new(), proxy, self.script.drop_route);
+        leg.log.answered_us = Some(now_us);
+        Some(Self {
+            call_id: self.call_id.clone(),
+            tag,
+            uri: self.uri.clone(),
+            invited_us: self.invited_us,
+            max_forwards: self.max_forwards.clone(),
+            cancelled_us: None,
+            final_sent: Some((now_us, 200)),
+            pracks: 0,
+            leg: Some(leg),
+            script: self.script.clone(),
+            server,
+            steps: VecDeque::new(),
+            unpracked: None,
+            fork_at_us: None,
+        })
     }
 
     fn contact(&self, agent: &Agent) -> String {
@@ -481,6 +528,7 @@ impl VendorCall {
             let mut leg = Leg::new(dialog, acts, proxy, self.script.drop_route);
             leg.log.answered_us = Some(now_us);
             self.leg = Some(leg);
+            self.fork_at_us = self.script.fork_us.map(|us| now_us + us);
         }
         agent.respond(now_us, self.server, response);
     }

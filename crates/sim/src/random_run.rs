@@ -98,6 +98,9 @@ pub fn draw(seed: u64, trace: bool) -> World {
     if rng.u8(0..4) == 0 {
         config.policy.ring_timeout_us = rng.u64(5 * SECOND..60 * SECOND);
     }
+    if rng.u8(0..4) == 0 {
+        config.stranger_permille = rng.u16(0..500);
+    }
     let rates = ["0.06", "0.12", "0.24"];
     let vendors: Vec<VendorPlan> = (0..rng.usize(1..=3))
         .map(|place| {
@@ -202,6 +205,7 @@ fn draw_script(rng: &mut fastrand::Rng, place: usize) -> VendorScript {
         acts: draw_acts(rng, false),
         contact_host: (rng.u8(0..6) == 0).then(|| format!("media{place}.example")),
         drop_route: rng.u8(0..5) == 0,
+        fork_us: (rng.u8(0..8) == 0).then(|| rng.u64(0..3 * SECOND)),
         headers: Vec::new(),
     };
     if rng.u8(0..10) == 0 {

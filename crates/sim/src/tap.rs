@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
+use crate::leg::FOREIGN;
 use crate::sip_text::{SipText, parameter};
 
 /// One arrival of a marked message.
@@ -129,14 +130,22 @@ impl Tap {
 
     /// Notes a datagram that leaves the proxy.
     pub fn depart(&mut self, now_us: u64, to: SocketAddr, bytes: &[u8]) {
-        let Some(message) = SipText::parse(bytes) else {
-            let text = String::from_utf8_lossy(bytes).into_owned();
-            self.faults.push(format!(
-                "{now_us}: unreadable datagram sent to {to}: {text}"
-            ));
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        // What a stranger garbled comes back to him as he wrote it, in the fields that a response copies.
+        let Some(message) = SipText::parse(text.as_bytes()) else {
+            if !text.starts_with("SIP/2.0 4") {
+                self.faults.push(format!(
+                    "{now_us}: unreadable datagram sent to {to}: {text}"
+                ));
+            }
             return;
         };
-        if !message.is_request() && message.status() >= 200 && message.method() == "INVITE" {
+        let upstream = FOREIGN.parse() != Ok(to);
+        if upstream
+            && !message.is_request()
+            && message.status() >= 200
+            && message.method() == "INVITE"
+        {
             self.note_final(now_us, to, &message);
         }
         let Some(mark) = message.first("X-Sim").map(str::to_owned) else {

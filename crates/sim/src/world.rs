@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::clock::{EventQueue, SECOND, wall_us};
 use crate::jobs::{self, JobsConfig};
+use crate::leg::FOREIGN;
 use crate::network::{Datagram, LinkQuality, Network};
 use crate::peer_caller::CallerHost;
 use crate::peer_vendor::{VendorHost, VendorScript};
@@ -43,6 +44,8 @@ pub struct WorldConfig {
     pub jobs: JobsConfig,
     /// Unknown addresses answer by ICMP.
     pub icmp: bool,
+    /// Requests that a stranger repeats from an address of his own, perhaps with some bytes changed, ‰.
+    pub stranger_permille: u16,
     /// Prints every datagram, job and record.
     pub trace: bool,
 }
@@ -57,6 +60,7 @@ impl Default for WorldConfig {
             customer: CustomerSpec::default(),
             jobs: JobsConfig::default(),
             icmp: false,
+            stranger_permille: 0,
             trace: false,
         }
     }
@@ -511,7 +515,9 @@ impl World {
         }
         if datagram.to == self.proxy {
             if !self.down {
+                self.tap.arrive(self.now_us, datagram.from, &datagram.bytes);
                 self.give_to_core(&datagram);
+                self.let_stranger_in(&datagram);
             }
             return;
         }
@@ -542,8 +548,42 @@ impl World {
         }
     }
 
+    /// A stranger who reads along sends a request again from where he is; nothing about the call may change.
+    fn let_stranger_in(&mut self, datagram: &Datagram) {
+        if self.rng.u16(0..1000) >= self.config.stranger_permille
+            || datagram.bytes.starts_with(b"SIP/2.0")
+        {
+            return;
+        }
+        let Ok(from) = FOREIGN.parse() else { return };
+        let mut bytes = datagram.bytes.clone();
+        for _ in 0..self.rng.u8(0..4) {
+            let at = self.rng.usize(0..bytes.len());
+            match self.rng.u8(0..4) {
+                0 => bytes.truncate(at.max(1)),
+                1 => bytes[at] = self.rng.u8(..),
+                2 => bytes.insert(at, self.rng.u8(..)),
+                _ => {
+                    let end = (at + self.rng.usize(0..40)).min(bytes.len());
+                    bytes.drain(at..end);
+                    if bytes.is_empty() {
+                        bytes.push(0);
+                    }
+                }
+            }
+        }
+        let stolen = Datagram {
+            from,
+            to: datagram.to,
+            bytes,
+        };
+        if self.config.trace {
+            trace(self.now_us, "is forged", &stolen);
+        }
+        self.give_to_core(&stolen);
+    }
+
     fn give_to_core(&mut self, datagram: &Datagram) {
-        self.tap.arrive(self.now_us, datagram.from, &datagram.bytes);
         let owner = steer::owner(
             &datagram.bytes,
             self.config.lanes,

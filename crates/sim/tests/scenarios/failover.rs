@@ -193,6 +193,27 @@ fn two_answers_make_two_dialogs_and_both_are_billed() {
 }
 
 #[test]
+fn two_endpoints_behind_one_vendor_answer_and_both_dialogs_are_ended() {
+    let script = VendorScript {
+        fork_us: Some(20 * MS),
+        ..VendorScript::default()
+    };
+    let mut world = world_of(vec![script]);
+    call(&mut world, CallPlan::default());
+    let call = &world.callers[0].calls[0];
+    assert_eq!(heard(call), [200, 200]);
+    assert!(
+        call.legs
+            .iter()
+            .all(|(_, leg)| leg.log.bye_answered.map(|(_, status)| status) == Some(200))
+    );
+    let cdr = only_cdr(&world);
+    // One INVITE to one vendor is one attempt; it lasts as long as its longest dialog.
+    assert_eq!(attempts(cdr), [("v0", 200, Cause::Answered)]);
+    assert_eq!(cdr.duration_us, 10_010_000);
+}
+
+#[test]
 fn an_unreachable_gateway_is_left_at_once() {
     let config = WorldConfig {
         icmp: true,
