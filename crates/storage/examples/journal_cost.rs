@@ -180,12 +180,5 @@ async fn main() -> Result<(), Failure> {
         group,
     )
     .await?;
-    sqlite(
-        &directory.path().join("normal.db"),
-        SqliteSynchronous::Normal,
-        &records,
-        group,
-    )
-    .await?;
     Ok(())
 }
