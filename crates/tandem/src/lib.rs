@@ -4,12 +4,21 @@
 
 pub mod cdr_table;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod explain;
+pub mod jobs;
 pub mod keys;
+pub mod lane_stats;
+pub mod lanes;
 pub mod logging;
 pub mod metrics;
+pub mod net;
 pub mod output;
 pub mod reload;
+pub mod resolve;
 pub mod routing_files;
 pub mod shutdown;
+pub mod steer;
+pub mod tuning;
+pub mod worker;

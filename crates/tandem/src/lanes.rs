@@ -1,0 +1,619 @@
+//! All lanes of a node: binds the sockets, opens the journals, starts one pinned thread each, and speaks to them.
+//! No RFC. What one lane does is in `worker.rs`.
+//! Leaves out configuration files, the shipper and the order in which a node starts (`node.rs`).
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use accounting::AnsweredCall;
+use arc_swap::ArcSwap;
+use core_affinity::CoreId;
+use offload::{QueueConfig, QueueStats};
+use proxy_core::steer::lane_of_call_id;
+use proxy_core::{CallView, CoreConfig, ListenerInfo, ProxyCore, Stats};
+use routing::{Snapshot, TrunkCounters};
+use storage::{Journal, JournalOptions, JournalSync, Store};
+use tokio::runtime::{Builder, Handle, LocalOptions};
+use tokio::sync::{mpsc, oneshot};
+use transaction_layer::TimerConfig;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::jobs::{JobRunner, LaneJobs};
+use crate::keys::CookieKeys;
+use crate::lane_stats::{LaneCounters, LaneStat};
+use crate::net::sys;
+use crate::net::udp::{self, BindError, GroupConfig, UdpGroup};
+use crate::resolve::{Families, NameResolver};
+use crate::steer::{LaneRings, RingConfig, mesh};
+use crate::tuning::Tuning;
+use crate::worker::{self, Control, Parts, Published};
+
+/// Questions that may wait for a lane.
+const CONTROL_LEN: usize = 64;
+/// How long a list of calls waits for a lane.
+const CALLS_PATIENCE: Duration = Duration::from_secs(2);
+/// How often routing data that was replaced is looked at, to see whether the last call has let go of it.
+const RETIRED_POLL: Duration = Duration::from_secs(1);
+
+/// Everything the lanes need from the node.
+pub struct LanesInput {
+    /// Workers, listeners, policy, journal directory and segment size, offload bounds.
+    pub config: Arc<Config>,
+    /// Keys of the Record-Route cookie.
+    pub cookie_keys: CookieKeys,
+    /// Generation of this start, from the journal.
+    pub boot: u32,
+    /// The routing data in use; a swap is seen by every lane at its next turn.
+    pub routing: Arc<ArcSwap<Snapshot>>,
+    /// Channels and calls per second of every trunk.
+    pub counters: Arc<TrunkCounters>,
+    /// Where lookups go.
+    pub store: Arc<Store>,
+    /// Syncs the lanes' journals.
+    pub journal_sync: Arc<JournalSync>,
+    /// Calls that the journal still holds open; each is given to the lane its Call-ID belongs to now.
+    pub restored: Vec<AnsweredCall>,
+    /// Where jobs run.
+    pub pool: Handle,
+}
+
+/// Why the lanes did not start: one line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum LanesError {
+    /// A listen address can't be used.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A lane's journal can't be created.
+    #[error("journal {directory}: lane {lane}: {source}")]
+    Journal {
+        /// `journal.directory`
+        directory: String,
+        /// The lane.
+        lane: u8,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A thread or its runtime can't be started.
+    #[error("worker {lane}: {source}")]
+    Worker {
+        /// The lane.
+        lane: u8,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What one lane is doing.
+#[derive(Clone)]
+pub struct LaneStatus {
+    /// Its number, 0-based.
+    pub lane: u8,
+    /// The processor its thread is pinned to; `None` when pinning was not possible.
+    pub cpu: Option<usize>,
+    /// The kernel's id of its thread.
+    pub thread_id: i32,
+    /// Calls it owns.
+    pub live_calls: u64,
+    /// Transactions it has.
+    pub live_transactions: u64,
+    /// Its own numbers.
+    pub counters: LaneCounters,
+    /// The core's counters, at most some milliseconds old.
+    pub stats: Stats,
+}
+
+struct LaneHandle {
+    lane: u8,
+    cpu: Option<usize>,
+    thread_id: i32,
+    published: Arc<Published>,
+    control: mpsc::Sender<Control>,
+}
+
+/// The running lanes.
+pub struct Lanes {
+    lanes: Vec<LaneHandle>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    addresses: Vec<SocketAddr>,
+    counters: Arc<TrunkCounters>,
+    routing: Arc<ArcSwap<Snapshot>>,
+    jobs: LaneJobs,
+}
+
+/// The lanes a process should have: as many as asked for, or one per hardware thread it may use.
+#[must_use]
+pub fn lane_count(asked: u8) -> u8 {
+    if asked > 0 {
+        return asked.min(crate::config::WORKERS_MAX);
+    }
+    // The affinity mask ignores a cgroup's quota; available_parallelism knows it.
+    let permitted = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = core_affinity::get_core_ids().map_or(permitted, |ids| ids.len());
+    u8::try_from(permitted.min(cores))
+        .unwrap_or(u8::MAX)
+        .clamp(1, crate::config::WORKERS_MAX)
+}
+
+impl Lanes {
+    /// Binds all listeners (before anything else), creates the journals and starts the threads; returns when every
+    /// lane reads its sockets. Must not be called from a thread of the pool: lanes would inherit its low priority.
+    ///
+    /// # Errors
+    /// [`LanesError`]; nothing keeps running then.
+    pub fn start(input: LanesInput) -> Result<Self, LanesError> {
+        let lanes = lane_count(input.config.runtime.workers);
+        let tuning = Tuning::for_lanes(usize::from(lanes));
+        let groups = bind(&input.config, lanes, &tuning)?;
+        let addresses: Vec<SocketAddr> = groups.iter().map(|group| group.address).collect();
+        let journals = (0..lanes)
+            .map(|lane| journal(&input, lane))
+            .collect::<Result<Vec<_>, _>>()?;
+        let clock = Clock::start();
+        let jobs = start_jobs(&input, &addresses, clock);
+        let shared = Shared::new(&input, lanes, tuning, clock, jobs.clone(), &addresses);
+        let rings = mesh(
+            usize::from(lanes),
+            RingConfig {
+                bytes: tuning.ring_bytes,
+                parcels: tuning.ring_parcels,
+                reserve_percent: tuning.ring_reserve_percent,
+            },
+        );
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        let mut started = Self {
+            lanes: Vec::with_capacity(usize::from(lanes)),
+            threads: Mutex::default(),
+            addresses,
+            counters: Arc::clone(&input.counters),
+            routing: Arc::clone(&input.routing),
+            jobs,
+        };
+        let mut restored = distribute(input.restored, lanes, shared.hash_seed);
+        let mut sockets = sockets_by_lane(groups, lanes);
+        for (lane, (journal, rings)) in (0..lanes).zip(journals.into_iter().zip(rings)) {
+            let seat = Seat {
+                lane,
+                core: cores.get(usize::from(lane) % cores.len().max(1)).copied(),
+                sockets: sockets.next().unwrap_or_default(),
+                rings,
+                journal,
+                restored: restored.next().unwrap_or_default(),
+            };
+            // On an error `started` is dropped, which stops the lanes that run already.
+            let (handle, thread) = spawn(seat, shared.clone())
+                .map_err(|source| LanesError::Worker { lane, source })?;
+            started.lanes.push(handle);
+            started
+                .threads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(thread);
+        }
+        Ok(started)
+    }
+
+    /// The addresses bound, in the order of the configuration, with their real ports.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.clone()
+    }
+
+    /// Channels and calls per second of every trunk.
+    #[must_use]
+    pub fn counters(&self) -> &TrunkCounters {
+        &self.counters
+    }
+
+    /// What every lane published last; asks nobody to wait.
+    #[must_use]
+    pub fn status(&self) -> Vec<LaneStatus> {
+        self.lanes
+            .iter()
+            .map(|lane| {
+                let counters = lane.published.cells.read();
+                LaneStatus {
+                    lane: lane.lane,
+                    cpu: lane.cpu,
+                    thread_id: lane.thread_id,
+                    live_calls: counters.value(LaneStat::LiveCalls),
+                    live_transactions: counters.value(LaneStat::LiveTransactions),
+                    counters,
+                    stats: lane
+                        .published
+                        .stats
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .clone(),
+                }
+            })
+            .collect()
+    }
+
+    /// At most `limit` calls of each lane. A lane that does not answer within two seconds is left out.
+    pub async fn calls(&self, limit: usize) -> Vec<CallView> {
+        let mut asked = Vec::with_capacity(self.lanes.len());
+        for lane in &self.lanes {
+            let (reply, answer) = oneshot::channel();
+            if lane.control.try_send(Control::Calls(limit, reply)).is_ok() {
+                asked.push(answer);
+            }
+        }
+        let mut calls = Vec::new();
+        for answer in asked {
+            if let Ok(Ok(mut found)) = tokio::time::timeout(CALLS_PATIENCE, answer).await {
+                calls.append(&mut found);
+            }
+        }
+        calls
+    }
+
+    /// Makes every lane refuse whatever would begin something.
+    pub fn drain(&self) {
+        self.tell(|| Control::Drain(true));
+    }
+
+    /// Makes every lane route by `snapshot` from its next turn on.
+    pub fn set_snapshot(&self, snapshot: Arc<Snapshot>) {
+        self.routing.store(snapshot);
+    }
+
+    /// Transactions of all lanes, as published last.
+    #[must_use]
+    pub fn live_transactions(&self) -> usize {
+        self.sum(LaneStat::LiveTransactions)
+    }
+
+    /// Calls of all lanes, as published last.
+    #[must_use]
+    pub fn live_calls(&self) -> usize {
+        self.sum(LaneStat::LiveCalls)
+    }
+
+    /// What the offload queue has done.
+    #[must_use]
+    pub fn job_stats(&self) -> QueueStats {
+        self.jobs.stats()
+    }
+
+    /// Ends all lanes: each writes its journal out, and its thread is joined. Calling it again does nothing.
+    pub fn stop(&self) {
+        self.tell(|| Control::Stop);
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker has panicked while it was stopping");
+            }
+        }
+    }
+
+    fn tell(&self, what: impl Fn() -> Control) {
+        for lane in &self.lanes {
+            let mut message = what();
+            // The queue is short and read at every turn; a lane that is gone needs no telling.
+            while let Err(mpsc::error::TrySendError::Full(back)) = lane.control.try_send(message) {
+                message = back;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    fn sum(&self, stat: LaneStat) -> usize {
+        let sum: u64 = self
+            .lanes
+            .iter()
+            .map(|lane| lane.published.cells.value(stat))
+            .sum();
+        usize::try_from(sum).unwrap_or(usize::MAX)
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Binds every listener and says when the kernel gave less buffer than it was asked for.
+fn bind(config: &Config, lanes: u8, tuning: &Tuning) -> Result<Vec<UdpGroup>, BindError> {
+    let mut groups = Vec::with_capacity(config.listen.len());
+    for listen in &config.listen {
+        let group = udp::bind_group(GroupConfig {
+            address: listen.address,
+            sockets: usize::from(lanes),
+            receive_buffer_bytes: tuning.receive_buffer_bytes,
+            send_buffer_bytes: tuning.send_buffer_bytes,
+        })?;
+        if let Some(given) = group.receive_buffer_short {
+            tracing::warn!(
+                listen = %group.address,
+                asked_bytes = tuning.receive_buffer_bytes,
+                given_bytes = given,
+                "the receive buffer is smaller than asked for, bursts may be dropped: raise it with \
+                 `sysctl -w net.core.rmem_max={}`",
+                tuning.receive_buffer_bytes
+            );
+        }
+        groups.push(group);
+    }
+    Ok(groups)
+}
+
+fn journal(input: &LanesInput, lane: u8) -> Result<Journal, LanesError> {
+    let directory = &input.config.journal.directory;
+    let mut options = JournalOptions::new(
+        directory.clone(),
+        input.config.runtime.node.clone(),
+        input.boot,
+        lane,
+    );
+    options.segment_bytes = input.config.journal.segment_bytes;
+    let failed = |source| LanesError::Journal {
+        directory: directory.display().to_string(),
+        lane,
+        source,
+    };
+    let journal = Journal::create(options).map_err(failed)?;
+    input.journal_sync.add(journal.progress());
+    Ok(journal)
+}
+
+fn start_jobs(input: &LanesInput, addresses: &[SocketAddr], clock: Clock) -> LaneJobs {
+    let families = Families {
+        v4: addresses.iter().any(SocketAddr::is_ipv4),
+        v6: addresses.iter().any(SocketAddr::is_ipv6),
+    };
+    let _inside = input.pool.enter();
+    let runner = JobRunner::new(
+        Arc::clone(&input.store),
+        NameResolver::system(families),
+        clock,
+    );
+    let bounds = QueueConfig {
+        queue_len_max: input.config.offload.queue_len_max,
+        concurrency_max: input.config.offload.concurrency_max,
+    };
+    runner.start(&input.pool, bounds)
+}
+
+/// Frees routing data on the pool, once no lane and no call uses it any more.
+async fn free_retired(mut retired: mpsc::UnboundedReceiver<Arc<Snapshot>>) {
+    let mut kept: Vec<Arc<Snapshot>> = Vec::new();
+    loop {
+        tokio::select! {
+            snapshot = retired.recv() => match snapshot {
+                // Every lane sends its own; one is enough.
+                Some(snapshot) if kept.iter().any(|known| Arc::ptr_eq(known, &snapshot)) => {}
+                Some(snapshot) => kept.push(snapshot),
+                None => return,
+            },
+            () = tokio::time::sleep(RETIRED_POLL), if !kept.is_empty() => {
+                kept.retain(|snapshot| Arc::strong_count(snapshot) > 1);
+            }
+        }
+    }
+}
+
+/// The calls of each lane.
+fn distribute(
+    calls: Vec<AnsweredCall>,
+    lanes: u8,
+    hash_seed: u64,
+) -> impl Iterator<Item = Vec<AnsweredCall>> {
+    let mut by_lane: Vec<Vec<AnsweredCall>> = (0..lanes).map(|_| Vec::new()).collect();
+    for call in calls {
+        // A cookie of an earlier start names no lane of this one, so the Call-ID decides for every later message too.
+        let lane = lane_of_call_id(call.cdr.call_id.as_bytes(), lanes, hash_seed);
+        if let Some(owned) = by_lane.get_mut(usize::from(lane)) {
+            owned.push(call);
+        }
+    }
+    by_lane.into_iter()
+}
+
+/// One socket of every group for each lane.
+fn sockets_by_lane(
+    groups: Vec<UdpGroup>,
+    lanes: u8,
+) -> impl Iterator<Item = Vec<(UdpSocket, SocketAddr)>> {
+    let mut by_lane: Vec<Vec<(UdpSocket, SocketAddr)>> = (0..lanes).map(|_| Vec::new()).collect();
+    for UdpGroup {
+        address, sockets, ..
+    } in groups
+    {
+        for (owned, socket) in by_lane.iter_mut().zip(sockets) {
+            owned.push((socket, address));
+        }
+    }
+    by_lane.into_iter()
+}
+
+/// What all lanes have in common.
+#[derive(Clone)]
+struct Shared {
+    lanes: u8,
+    boot: u32,
+    hash_seed: u64,
+    tuning: Tuning,
+    clock: Clock,
+    config: CoreConfig,
+    jobs: LaneJobs,
+    routing: Arc<ArcSwap<Snapshot>>,
+    retired: mpsc::UnboundedSender<Arc<Snapshot>>,
+}
+
+impl Shared {
+    fn new(
+        input: &LanesInput,
+        lanes: u8,
+        tuning: Tuning,
+        clock: Clock,
+        jobs: LaneJobs,
+        addresses: &[SocketAddr],
+    ) -> Self {
+        let (retired, receiver) = mpsc::unbounded_channel();
+        input.pool.spawn(free_retired(receiver));
+        let hash_seed = random();
+        let listeners = input
+            .config
+            .listen
+            .iter()
+            .zip(addresses)
+            .map(|(listen, address)| ListenerInfo {
+                transport: listen.transport,
+                address: *address,
+                // With port 0 the configuration can't know what to tell peers.
+                advertise: if listen.address.port() == 0
+                    && listen.advertise == listen.address.to_string()
+                {
+                    address.to_string()
+                } else {
+                    listen.advertise.clone()
+                },
+            });
+        let config = CoreConfig {
+            lane: 0,
+            lanes,
+            boot: input.boot,
+            node: input.config.runtime.node.clone(),
+            hash_seed,
+            listeners: listeners.collect(),
+            cookie_key: input.cookie_keys.current,
+            cookie_key_previous: input.cookie_keys.previous,
+            timers: TimerConfig::default(),
+            policy: input.config.policy.clone(),
+            seed: 0,
+            counters: Arc::clone(&input.counters),
+        };
+        let routing = Arc::clone(&input.routing);
+        Self {
+            lanes,
+            boot: input.boot,
+            hash_seed,
+            tuning,
+            clock,
+            config,
+            jobs,
+            routing,
+            retired,
+        }
+    }
+}
+
+/// What is one lane's own.
+struct Seat {
+    lane: u8,
+    core: Option<CoreId>,
+    sockets: Vec<(UdpSocket, SocketAddr)>,
+    rings: LaneRings,
+    journal: Journal,
+    restored: Vec<AnsweredCall>,
+}
+
+/// What a lane says when it has started: whether it is pinned, and its thread's id.
+type Ready = (bool, i32);
+
+fn spawn(seat: Seat, shared: Shared) -> io::Result<(LaneHandle, JoinHandle<()>)> {
+    let lane = seat.lane;
+    let core = seat.core;
+    let published = Arc::new(Published::default());
+    let (control, questions) = mpsc::channel(CONTROL_LEN);
+    let (ready, started) = std::sync::mpsc::channel::<io::Result<Ready>>();
+    let thread = std::thread::Builder::new()
+        .name(format!("tandem-lane-{lane}"))
+        .spawn({
+            let published = Arc::clone(&published);
+            move || run(seat, shared, published, questions, &ready)
+        })?;
+    let (pinned, thread_id) = started
+        .recv()
+        .map_err(|_| io::Error::other("the thread ended while it was starting"))??;
+    let cpu = core.filter(|_| pinned).map(|core| core.id);
+    Ok((
+        LaneHandle {
+            lane,
+            cpu,
+            thread_id,
+            published,
+            control,
+        },
+        thread,
+    ))
+}
+
+/// The body of a lane's thread.
+fn run(
+    seat: Seat,
+    shared: Shared,
+    published: Arc<Published>,
+    control: mpsc::Receiver<Control>,
+    ready: &std::sync::mpsc::Sender<io::Result<Ready>>,
+) {
+    let lane = seat.lane;
+    let pinned = seat.core.is_some_and(core_affinity::set_for_current);
+    if !pinned {
+        tracing::warn!(lane, "the worker could not be pinned to a processor");
+    }
+    let runtime = match Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // Whoever started this thread waits for the word.
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let parts = assemble(seat, shared, published, control);
+    let _ = ready.send(Ok((pinned, sys::thread_id())));
+    let ended = runtime.block_on(worker::run(parts));
+    if let Err(error) = ended {
+        // A lane that is gone would leave its calls unanswered and its ring filling up. The journal has what peers
+        // were told, so the process ends and its supervisor starts it anew.
+        tracing::error!(lane, %error, "a worker has failed; the process ends");
+        std::process::abort();
+    }
+}
+
+fn assemble(
+    seat: Seat,
+    shared: Shared,
+    published: Arc<Published>,
+    control: mpsc::Receiver<Control>,
+) -> Parts {
+    let mut config = shared.config;
+    config.lane = seat.lane;
+    config.seed = random();
+    let mut core = ProxyCore::new(config, shared.routing.load_full());
+    let now = shared.clock.now();
+    for call in &seat.restored {
+        core.restore_call(now, call);
+    }
+    Parts {
+        lane: seat.lane,
+        lanes: shared.lanes,
+        boot: shared.boot,
+        hash_seed: shared.hash_seed,
+        tuning: shared.tuning,
+        clock: shared.clock,
+        core,
+        sockets: seat.sockets,
+        rings: seat.rings,
+        journal: seat.journal,
+        jobs: shared.jobs,
+        routing: shared.routing,
+        retired: shared.retired,
+        published,
+        control,
+    }
+}
+
+/// An unpredictable number: peers choose Call-IDs, and must not be able to choose lanes or guess tags.
+fn random() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| fastrand::u64(..))
+}
