@@ -69,11 +69,23 @@ impl ProxyProcess {
         }
     }
 
-    /// Sends a signal.
+    /// Sends SIGTERM, which asks a proxy to drain and end.
     ///
     /// # Errors
     /// When the process is gone.
-    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+    pub fn terminate(&self) -> io::Result<()> {
+        self.signal(Signal::SIGTERM)
+    }
+
+    /// Sends SIGHUP, which asks a proxy to read its routing data anew.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn hang_up(&self) -> io::Result<()> {
+        self.signal(Signal::SIGHUP)
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
         let pid = i32::try_from(self.child.id()).map_err(io::Error::other)?;
         Ok(kill(Pid::from_raw(pid), signal)?)
     }

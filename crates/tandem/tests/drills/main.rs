@@ -1,0 +1,13 @@
+//! The end-to-end drills: the real binary, real sockets, real peers; one module per drill.
+//! Each drill has a loopback address of its own, so ports never collide. Drills that load the machine run alone.
+//! Leaves out what the simulation covers in virtual time.
+
+mod admin;
+mod faults;
+mod fraud;
+mod kill;
+mod lookup;
+mod order;
+mod sipp_calls;
+mod support;
+mod torture;
