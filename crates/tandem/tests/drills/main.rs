@@ -1,6 +1,10 @@
 //! The end-to-end drills: the real binary, real sockets, real peers; one module per drill.
 //! Each drill has a loopback address of its own, so ports never collide. Drills that load the machine run alone.
 //! Leaves out what the simulation covers in virtual time.
+#![expect(
+    clippy::expect_used,
+    reason = "a drill that cannot be set up fails by saying what was missing"
+)]
 
 mod admin;
 mod faults;

@@ -42,7 +42,7 @@ impl Setup {
     pub(crate) fn new() -> Self {
         // 127.64.0.0/10 has room for 1,024 processes of 256 setups each; neighbours never share one.
         let number =
-            (std::process::id() % 1_024) << 8 | SETUPS.fetch_add(1, Ordering::Relaxed) % 256;
+            ((std::process::id() % 1_024) << 8) | (SETUPS.fetch_add(1, Ordering::Relaxed) % 256);
         let ip = IpAddr::V4(Ipv4Addr::from(
             u32::from(Ipv4Addr::new(127, 64, 0, 0)) + number,
         ));
