@@ -125,7 +125,8 @@ impl Cdr {
             let duration_ms = self.number("duration_ms");
             let whole_s = (duration_ms / 1_000 + 1).max(1);
             assert!(
-                billed_s == whole_s || (duration_ms % 1_000 == 0 && billed_s + 1 == whole_s),
+                billed_s == whole_s
+                    || (duration_ms.is_multiple_of(1_000) && billed_s + 1 == whole_s),
                 "{}",
                 self.0
             );
