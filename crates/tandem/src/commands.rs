@@ -32,10 +32,22 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            output::fault(format!("{error:#}"));
+            output::fault(chain(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes in one line; a cause that the message before it already repeats is left out.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += ": ";
+            text += &cause;
+        }
+    }
+    text
 }
 
 fn with_config(command: Command, file: Option<&std::path::Path>) -> anyhow::Result<bool> {
@@ -53,5 +65,21 @@ fn with_config(command: Command, file: Option<&std::path::Path>) -> anyhow::Resu
         Command::Ps(args) => ps::run(&config, &args),
         Command::Calls(args) => calls::run(&config, &args),
         Command::Demo => demo::run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let inner = std::io::Error::other("no space");
+        let error = Err::<(), _>(inner)
+            .context("writing: no space")
+            .context("export")
+            .unwrap_err();
+        assert_eq!(chain(&error), "export: writing: no space");
     }
 }

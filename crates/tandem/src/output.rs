@@ -25,7 +25,7 @@ pub fn fault(text: impl std::fmt::Display) {
 pub fn table(header: &[&str], rows: Vec<Vec<String>>, right: &[usize]) {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::UTF8_FULL_CONDENSED)
         .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.to_vec());
     table.add_rows(rows);

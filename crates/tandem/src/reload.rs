@@ -3,15 +3,12 @@
 //! Leaves out how a worker notices (each compares the shared pointer with its own) and what a row means (`routing`).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use routing::{Fault, SlotRegistry, Snapshot, Tables};
 use storage::{Store, StoreError};
 use tokio::sync::Mutex;
-
-/// How often a replaced snapshot is looked at until no worker holds it.
-const RETIRE_POLL: Duration = Duration::from_millis(500);
 
 /// Why routing data was not taken over; the one in use stays.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +83,8 @@ impl Reloader {
     pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
         let mut slots = self.slots.lock().await;
         let (snapshot, reloaded) = build(&self.store, &mut slots).await?;
-        retire(self.current.swap(Arc::new(snapshot)));
+        // The lanes hold the old one until their next turn and hand it to the pool to be freed.
+        self.current.store(Arc::new(snapshot));
         Ok(reloaded)
     }
 
@@ -148,15 +146,4 @@ fn rows(tables: &Tables) -> (usize, usize, usize, usize) {
         tables.routes.len(),
         tables.rates.len(),
     )
-}
-
-/// Keeps the replaced snapshot until no worker holds it, so that freeing millions of prefixes happens here.
-fn retire(old: Arc<Snapshot>) {
-    tokio::spawn(async move {
-        while Arc::strong_count(&old) > 1 {
-            tokio::time::sleep(RETIRE_POLL).await;
-        }
-        // Freed on a blocking thread: a large table takes milliseconds.
-        let _ = tokio::task::spawn_blocking(move || drop(old)).await;
-    });
 }

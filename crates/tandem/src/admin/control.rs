@@ -53,7 +53,7 @@ pub(super) async fn drain(State(state): State<Arc<AdminState>>) -> (StatusCode, 
     }
     let body = json!({
         "state": "draining",
-        "unfinished_requests": state.lanes.unfinished_requests(),
+        "live_transactions": state.lanes.live_transactions(),
         "drain_timeout_s": state.config.runtime.drain_timeout_s,
     });
     (StatusCode::ACCEPTED, Json(body))

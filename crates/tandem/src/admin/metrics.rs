@@ -12,6 +12,7 @@ use proxy_core::{Stat, Stats};
 
 use super::views::StatusView;
 use super::{AdminState, status};
+use crate::lane_stats::LaneStat;
 use crate::lanes::LaneStatus;
 use crate::metrics::{CONTENT_TYPE, Exposition, MetricKind, count};
 
@@ -63,37 +64,28 @@ fn node(page: &mut Exposition, view: &StatusView, state: &AdminState) {
     );
 }
 
-/// A number of a lane: its name, kind, sentence, and how it is read.
-type LaneNumber = (
-    &'static str,
-    MetricKind,
-    &'static str,
-    fn(&LaneStatus) -> u64,
-);
-
-const LANE_NUMBERS: [LaneNumber; 2] = [
-    ("calls", MetricKind::Gauge, "Calls the lane owns.", |lane| {
-        lane.live_calls
-    }),
-    (
-        "transactions",
-        MetricKind::Gauge,
-        "Transactions the lane has.",
-        |lane| lane.live_transactions,
-    ),
-];
-
 fn lanes(page: &mut Exposition, lanes: &[LaneStatus]) {
-    for (name, kind, help, read) in LANE_NUMBERS {
-        let mut family = page.family(name, kind, help);
+    for stat in LaneStat::ALL {
+        let mut family = if stat.is_gauge() {
+            page.family(stat.as_str(), MetricKind::Gauge, stat.help())
+        } else {
+            page.family(
+                &format!("{}_total", stat.as_str()),
+                MetricKind::Counter,
+                stat.help(),
+            )
+        };
         for lane in lanes {
-            family.sample(&[("lane", &lane.lane.to_string())], count(read(lane)));
+            family.sample(
+                &[("lane", &lane.lane.to_string())],
+                count(lane.counters.value(*stat)),
+            );
         }
     }
     let mut family = page.family(
         "events_total",
         MetricKind::Counter,
-        "What the core did, by event; the reference lists them all.",
+        "What the core did, by event.",
     );
     for lane in lanes {
         for stat in Stat::ALL {

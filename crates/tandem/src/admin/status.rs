@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use accounting::rfc3339;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use proxy_core::{CallState, CallView, Stat};
 use routing::{Explanation, Snapshot};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,6 +17,11 @@ use super::AdminState;
 use super::problem::Problem;
 use super::views::{CallRow, ListenView, OffloadView, RoutingView, StatusView, WorkerView};
 use crate::explain::{Question, explain};
+use crate::lane_stats::LaneStat;
+use crate::lanes::LaneStatus;
+
+/// Calls of one lane that `/v1/calls` lists, at most.
+const CALLS_PER_LANE_MAX: usize = 10_000;
 
 pub(super) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "alive" }))
@@ -86,14 +93,53 @@ fn offload(state: &AdminState) -> OffloadView {
 }
 
 fn workers(state: &AdminState) -> Vec<WorkerView> {
-    let _ = state;
-    Vec::new()
+    let view = |lane: LaneStatus| {
+        let of = |stat| lane.counters.value(stat);
+        WorkerView {
+            lane: lane.lane,
+            cpu: lane.cpu,
+            live_calls: lane.live_calls,
+            live_transactions: lane.live_transactions,
+            invites: lane.stats.value(Stat::Invites),
+            calls_answered: lane.stats.value(Stat::CallsAnswered),
+            calls_ended: lane.stats.value(Stat::CallsEnded),
+            datagrams_in: of(LaneStat::DatagramsIn),
+            datagrams_out: of(LaneStat::DatagramsOut),
+            handed_over: of(LaneStat::HandedOff),
+            dropped: of(LaneStat::RingOverflowNew)
+                + of(LaneStat::RingOverflowKept)
+                + of(LaneStat::KernelDrops)
+                + of(LaneStat::SendDropped),
+            busy_ms: of(LaneStat::BusyUs) / 1_000,
+        }
+    };
+    state.lanes.status().into_iter().map(view).collect()
 }
 
 pub(super) async fn calls(State(state): State<Arc<AdminState>>) -> Json<Value> {
-    let calls: Vec<CallRow> = Vec::new();
-    let _ = state;
-    Json(json!({ "calls": calls }))
+    let calls = state.lanes.calls(CALLS_PER_LANE_MAX).await;
+    let rows: Vec<CallRow> = calls.into_iter().map(row).collect();
+    Json(json!({ "calls": rows }))
+}
+
+fn row(call: CallView) -> CallRow {
+    CallRow {
+        cdr_id: call.cdr_id.to_string(),
+        call_id: call.call_id,
+        state: match call.state {
+            CallState::Setup => "setup",
+            CallState::Up => "up",
+        }
+        .to_owned(),
+        customer: call.customer,
+        vendor: call.vendor,
+        caller: call.caller,
+        callee: call.callee,
+        source: call.source,
+        next_hop: call.next_hop,
+        setup_at: rfc3339::format_us(call.setup_us),
+        up_for_ms: call.up_for_us.map(|us| us / 1_000),
+    }
 }
 
 /// The query of `GET /v1/route`.

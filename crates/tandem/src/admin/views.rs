@@ -49,6 +49,8 @@ pub struct ListenView {
 pub struct WorkerView {
     /// Its lane.
     pub lane: u8,
+    /// The processor its thread is pinned to; null where pinning is not possible.
+    pub cpu: Option<usize>,
     /// Calls it owns now.
     pub live_calls: u64,
     /// Transactions it has now.
@@ -67,6 +69,8 @@ pub struct WorkerView {
     pub handed_over: u64,
     /// Datagrams lost in this process or in the kernel's queue before it: full rings, full buffers.
     pub dropped: u64,
+    /// Time its thread has worked, milliseconds.
+    pub busy_ms: u64,
 }
 
 /// The routing data in use.
@@ -139,6 +143,4 @@ pub struct CallRow {
     pub setup_at: String,
     /// Since when it has been up, milliseconds.
     pub up_for_ms: Option<u64>,
-    /// The lane that owns it.
-    pub lane: u8,
 }

@@ -7,8 +7,8 @@ use crate::output;
 pub(super) fn run(config: &Config) -> anyhow::Result<bool> {
     let done = client::post(config, "/v1/drain")?;
     output::line(format!(
-        "draining: {} requests without a final response, at most {} s",
-        done["unfinished_requests"], done["drain_timeout_s"]
+        "draining: {} live transactions, at most {} s",
+        done["live_transactions"], done["drain_timeout_s"]
     ));
     Ok(true)
 }

@@ -6,7 +6,7 @@ use crate::cli::ViewArgs;
 use crate::config::Config;
 use crate::output;
 
-const HEADER: [&str; 9] = [
+const HEADER: [&str; 10] = [
     "lane",
     "calls",
     "transactions",
@@ -16,6 +16,7 @@ const HEADER: [&str; 9] = [
     "datagrams out",
     "handed over",
     "dropped",
+    "busy ms",
 ];
 
 pub(super) fn run(config: &Config, args: &ViewArgs) -> anyhow::Result<bool> {
@@ -36,10 +37,11 @@ pub(super) fn run(config: &Config, args: &ViewArgs) -> anyhow::Result<bool> {
             worker.datagrams_out,
             worker.handed_over,
             worker.dropped,
+            worker.busy_ms,
         ]
         .map(|value| value.to_string())
         .to_vec()
     });
-    output::table(&HEADER, rows.collect(), &[0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    output::table(&HEADER, rows.collect(), &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     Ok(true)
 }
