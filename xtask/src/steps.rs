@@ -175,10 +175,8 @@ fn copy_lines(
 fn sums_up(line: &str) -> bool {
     let line = line.trim_start();
     let empty_run = line.contains("ok. 0 passed; 0 failed; 0 ignored");
-    (line.starts_with("Summary [")
-        || line.starts_with("test result:")
-        || line.starts_with("seeds "))
-        && !empty_run
+    let simulation = line.contains(" passed, ") && line.ends_with(" failed");
+    (line.starts_with("Summary [") || line.starts_with("test result:") || simulation) && !empty_run
 }
 
 #[cfg(test)]
