@@ -56,27 +56,62 @@ fn time(option: &str, text: Option<&str>) -> anyhow::Result<Option<i64>> {
     text.map(parse).transpose()
 }
 
-/// Header and rows; the keys are those of the JSON, in its order.
+/// The columns of CSV, in the order of the reference.
+const COLUMNS: [&str; 41] = [
+    "cdr_id",
+    "node",
+    "call_id",
+    "from_tag",
+    "to_tag",
+    "customer",
+    "vendor",
+    "source",
+    "next_hop",
+    "caller",
+    "callee",
+    "callee_routed",
+    "callee_sent",
+    "setup_at",
+    "ring_at",
+    "answer_at",
+    "end_at",
+    "pdd_ms",
+    "duration_ms",
+    "status",
+    "cause",
+    "ended_by",
+    "attempts",
+    "customer_rate",
+    "customer_billed_s",
+    "customer_price",
+    "customer_currency",
+    "vendor_rate",
+    "vendor_billed_s",
+    "vendor_price",
+    "vendor_currency",
+    "q850_cause",
+    "reason",
+    "pai",
+    "lrn",
+    "transport_in",
+    "transport_out",
+    "listener",
+    "customer_prefix",
+    "vendor_prefix",
+    "route_version",
+];
+
+/// Header and rows; the header stands there without rows too, so that a reader always has it.
 fn csv(cdrs: &[RatedCdr]) -> anyhow::Result<Vec<String>> {
-    let mut lines = Vec::with_capacity(cdrs.len() + 1);
+    let mut lines = vec![COLUMNS.join(",")];
     for cdr in cdrs {
-        let Value::Object(keys) = serde_json::to_value(cdr)? else {
-            bail!("a CDR is no JSON object")
-        };
-        if lines.is_empty() {
-            lines.push(
-                keys.keys()
-                    .map(|key| cell(key))
-                    .collect::<Vec<_>>()
-                    .join(","),
-            );
-        }
-        let row = keys.values().map(|value| match value {
+        let keys = serde_json::to_value(cdr)?;
+        let row = COLUMNS.map(|column| match &keys[column] {
             Value::Null => String::new(),
             Value::String(text) => cell(text),
             other => cell(&other.to_string()),
         });
-        lines.push(row.collect::<Vec<_>>().join(","));
+        lines.push(row.join(","));
     }
     Ok(lines)
 }
@@ -94,12 +129,48 @@ fn cell(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const SAMPLE: &str = r#"{"cdr_id":"01a2030d-5cc8-7c39-8b4a-aca79238074e","node":"n","call_id":"10@x","from_tag":"a",
+        "to_tag":null,"customer":"acme","vendor":"alpha","source":"127.0.0.1:5080","next_hop":"127.0.0.1:5070",
+        "caller":"sipp","callee":"4930","callee_routed":"4930","callee_sent":"4930",
+        "setup_at":"2026-01-31T12:00:00.000000Z","ring_at":null,"answer_at":"2026-01-31T12:00:01.000000Z",
+        "end_at":"2026-01-31T12:00:03.000000Z","pdd_ms":0,"duration_ms":2000,"status":200,"cause":"answered",
+        "ended_by":"caller","attempts":[{"vendor":"alpha","next_hop":"127.0.0.1:5070",
+        "started_at":"2026-01-31T12:00:00.000000Z","ring_at":null,"answer_at":null,"ended_at":null,"status":200,
+        "cause":"answered","rate":"0.0120","billed_s":2,"price":"0.0004"}],"customer_rate":"0.0240",
+        "customer_billed_s":2,"customer_price":"0.0008","customer_currency":"EUR","vendor_rate":"0.0120",
+        "vendor_billed_s":2,"vendor_price":"0.0004","vendor_currency":"EUR","q850_cause":null,"reason":"a, b",
+        "pai":null,"lrn":null,"transport_in":"udp","transport_out":"udp","listener":"127.0.0.1:5060",
+        "customer_prefix":"49","vendor_prefix":"49","route_version":1}"#;
+
     #[test]
     fn a_csv_cell_is_quoted_only_when_it_must_be() {
         assert_eq!(cell("a b"), "a b");
         assert_eq!(cell("a,b"), "\"a,b\"");
         assert_eq!(cell("say \"x\""), "\"say \"\"x\"\"\"");
         assert_eq!(cell("a\nb"), "\"a\nb\"");
+    }
+
+    #[test]
+    fn csv_has_a_column_for_every_key_of_the_json() {
+        let cdr: RatedCdr = serde_json::from_str(SAMPLE).unwrap();
+        let Value::Object(keys) = serde_json::to_value(&cdr).unwrap() else {
+            panic!("no object")
+        };
+        let mut columns = COLUMNS.map(str::to_owned).to_vec();
+        columns.sort();
+        assert_eq!(columns, keys.keys().cloned().collect::<Vec<_>>());
+        let lines = csv(&[cdr]).unwrap();
+        assert!(
+            lines[1].starts_with("01a2030d-5cc8-7c39-8b4a-aca79238074e,n,10@x,a,,acme,alpha,"),
+            "{}",
+            lines[1]
+        );
+        assert!(
+            lines[1].contains(r#","[{""answer_at"":null,"#)
+                && lines[1].contains(r#",,"a, b",,,udp,udp,"#),
+            "{}",
+            lines[1]
+        );
     }
 
     #[test]
