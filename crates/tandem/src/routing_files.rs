@@ -115,11 +115,42 @@ pub fn read_directory(
             message: format!("has none of the files: {}", known_files().join(", ")),
         });
     }
+    faults.extend(lookup_faults(&tables, |kind| {
+        directory.join(kind.file_name()).display().to_string()
+    }));
     if faults.is_empty() {
         Ok(tables)
     } else {
         Err(FilesError::Faults(faults))
     }
+}
+
+/// Lookup queries that the store would refuse at the first call: better told here, with their place.
+fn lookup_faults(tables: &Tables, place: impl Fn(TableKind) -> String) -> Vec<Fault> {
+    let customers = tables
+        .customers
+        .iter()
+        .map(|row| &row.lookup_query)
+        .enumerate();
+    let plans = tables
+        .routing_plans
+        .iter()
+        .map(|row| &row.lookup_query)
+        .enumerate();
+    let queries = customers
+        .map(|(row, query)| (TableKind::Customers, row, query))
+        .chain(plans.map(|(row, query)| (TableKind::RoutingPlans, row, query)));
+    queries
+        .filter_map(|(kind, row, query)| {
+            let error = storage::check_lookup(query.as_deref()?).err()?;
+            Some(Fault {
+                place: place(kind),
+                line: tables.line(kind, row),
+                column: "lookup_query".to_owned(),
+                message: error.to_string(),
+            })
+        })
+        .collect()
 }
 
 fn known_files() -> Vec<&'static str> {
@@ -182,6 +213,10 @@ pub async fn load(
 /// The store can't be read, or its routing data are faulty.
 pub async fn compiled(store: &Store) -> Result<Snapshot, FilesError> {
     let (tables, version) = store.load_tables().await?;
+    let faults = lookup_faults(&tables, |kind| format!("table {}", kind.table_name()));
+    if !faults.is_empty() {
+        return Err(FilesError::Faults(faults));
+    }
     routing::compile(&tables, version, &mut SlotRegistry::new()).map_err(FilesError::Faults)
 }
 
@@ -254,6 +289,18 @@ mod tests {
             directory.path().join("routing_plans.csv").display()
         );
         assert!(error.starts_with(&expected), "{error}");
+    }
+
+    #[test]
+    fn a_lookup_query_that_the_store_would_refuse_is_a_fault_of_its_cell() {
+        let query = "name,mode,lookup,lookup_query\nmain,lcr,sql,SELECT number FROM t WHERE n = '{number}'\n";
+        let (directory, error) = faults_of(&[("routing_plans.csv", query)]);
+        let expected = format!(
+            "{}:2: lookup_query: ",
+            directory.path().join("routing_plans.csv").display()
+        );
+        assert!(error.starts_with(&expected), "{error}");
+        assert!(error.ends_with("write {number} without quotes"), "{error}");
     }
 
     #[test]
