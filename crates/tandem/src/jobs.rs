@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::resolve::NameResolver;
 
 /// A job on its way to the pool.
+#[derive(Debug)]
 pub enum LaneJob {
     /// A query in the store.
     Lookup {

@@ -84,6 +84,8 @@ lane_stats! {
     LiveTransactions => "transactions", "Transactions the lane has.";
     /// Response contexts the lane has now (a gauge).
     LiveContexts => "response_contexts", "Response contexts the lane has.";
+    /// Requests without a final response (a gauge); counted while draining only, because counting walks all contexts.
+    UnfinishedRequests => "unfinished_requests", "Requests a drain waits for; 0 while not draining.";
 }
 
 impl LaneStat {
@@ -92,7 +94,11 @@ impl LaneStat {
     pub fn is_gauge(self) -> bool {
         matches!(
             self,
-            Self::LiveCalls | Self::LiveTransactions | Self::LiveContexts | Self::KernelWaitMaxUs
+            Self::LiveCalls
+                | Self::LiveTransactions
+                | Self::LiveContexts
+                | Self::UnfinishedRequests
+                | Self::KernelWaitMaxUs
         )
     }
 }

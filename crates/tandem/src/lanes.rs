@@ -267,6 +267,12 @@ impl Lanes {
         self.sum(LaneStat::LiveTransactions)
     }
 
+    /// Requests of all lanes that have had no final response; known while draining only.
+    #[must_use]
+    pub fn unfinished_requests(&self) -> usize {
+        self.sum(LaneStat::UnfinishedRequests)
+    }
+
     /// Calls of all lanes, as published last.
     #[must_use]
     pub fn live_calls(&self) -> usize {
@@ -589,7 +595,8 @@ fn assemble(
     let mut config = shared.config;
     config.lane = seat.lane;
     config.seed = random();
-    let mut core = ProxyCore::new(config, shared.routing.load_full());
+    let snapshot = shared.routing.load_full();
+    let mut core = ProxyCore::new(config, Arc::clone(&snapshot));
     let now = shared.clock.now();
     for call in &seat.restored {
         core.restore_call(now, call);
@@ -607,6 +614,7 @@ fn assemble(
         journal: seat.journal,
         jobs: shared.jobs,
         routing: shared.routing,
+        snapshot,
         retired: shared.retired,
         published,
         control,
@@ -617,3 +625,6 @@ fn assemble(
 fn random() -> u64 {
     getrandom::u64().unwrap_or_else(|_| fastrand::u64(..))
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,7 +166,7 @@ impl NameResolver {
         if let Some(entry) = self.cache.get(&key).filter(|entry| entry.until > now) {
             return Ok(answer(&entry, now));
         }
-        let (targets, ttl_s) = match self.from_hosts_file(&key) {
+        let (targets, ttl_s) = match self.in_hosts_file(&key) {
             Some(targets) => (targets, HOSTS_TTL_S),
             None => self.ask(&key).await?,
         };
@@ -189,7 +189,7 @@ impl NameResolver {
         }
     }
 
-    fn from_hosts_file(&self, key: &Key) -> Option<Vec<Target>> {
+    fn in_hosts_file(&self, key: &Key) -> Option<Vec<Target>> {
         let text = std::fs::read_to_string(&self.hosts_file).ok()?;
         let addresses = hosts_of(&text, &key.host);
         // A name that the file gives only addresses of a family we don't have is not asked elsewhere either.

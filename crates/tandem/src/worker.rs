@@ -80,8 +80,10 @@ pub struct Parts {
     pub journal: Journal,
     /// The offload queue.
     pub jobs: LaneJobs,
-    /// The routing data in use.
+    /// The routing data in use, as it is swapped.
     pub routing: Arc<ArcSwap<Snapshot>>,
+    /// What the core was made with.
+    pub snapshot: Arc<Snapshot>,
     /// Where routing data that is no longer used goes to be dropped.
     pub retired: mpsc::UnboundedSender<Arc<Snapshot>>,
     /// Where the numbers go.
@@ -113,7 +115,6 @@ pub async fn run(parts: Parts) -> io::Result<()> {
     }
     let (results_sender, results) = mpsc::unbounded_channel();
     let progress = parts.journal.progress();
-    let snapshot = parts.routing.load_full();
     let worker = Rc::new(RefCell::new(Worker {
         lane: parts.lane,
         lanes: parts.lanes,
@@ -137,7 +138,7 @@ pub async fn run(parts: Parts) -> io::Result<()> {
         jobs: parts.jobs,
         results: results_sender,
         routing: parts.routing,
-        snapshot,
+        snapshot: parts.snapshot,
         retired: parts.retired,
         draining: false,
         refusing: false,
@@ -749,6 +750,13 @@ impl Worker {
         );
         self.counters
             .set(LaneStat::LiveContexts, self.core.live_contexts() as u64);
+        let unfinished = if self.draining {
+            self.core.unfinished_requests()
+        } else {
+            0
+        };
+        self.counters
+            .set(LaneStat::UnfinishedRequests, unfinished as u64);
         self.published.cells.publish(&self.counters);
         self.stats_pending = true;
         self.publish_stats(now.mono_us);

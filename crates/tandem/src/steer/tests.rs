@@ -32,7 +32,7 @@ fn parcels_of_all_sizes_come_out_whole_and_in_order_round_and_round() {
     let payload = |n: u32| {
         let len = 4 + (n as usize * 7_919) % 60_000;
         let mut bytes = n.to_be_bytes().to_vec();
-        bytes.resize(len, n as u8);
+        bytes.resize(len, n.to_be_bytes()[3]);
         bytes
     };
     for round in 0..200 {
@@ -104,7 +104,7 @@ fn every_pair_of_lanes_has_its_own_ring() {
     for sender in 0..3_u16 {
         for receiver in 0..3_u16 {
             match &mut lanes[usize::from(sender)].to[usize::from(receiver)] {
-                Some(ring) => assert!(ring.push(parcel(sender), &[receiver as u8], false)),
+                Some(ring) => assert!(ring.push(parcel(sender), &receiver.to_be_bytes(), false)),
                 None => assert_eq!(sender, receiver),
             }
         }
@@ -114,7 +114,7 @@ fn every_pair_of_lanes_has_its_own_ring() {
             let mut seen = Vec::new();
             if let Some(ring) = &mut lanes[usize::from(receiver)].from[usize::from(sender)] {
                 ring.drain(10, |out, bytes| seen.push((out, bytes.to_vec())));
-                assert_eq!(seen, [(parcel(sender), vec![receiver as u8])]);
+                assert_eq!(seen, [(parcel(sender), receiver.to_be_bytes().to_vec())]);
             }
         }
     }
