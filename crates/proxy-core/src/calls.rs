@@ -148,6 +148,29 @@ impl Call {
         })
     }
 
+    /// Whether a dialog with this callee can be followed: it is, or there is room, or an early one can go.
+    pub(crate) fn has_room_for(&self, callee_tag: &[u8]) -> bool {
+        self.dialogs.len() < DIALOGS_MAX
+            || self
+                .dialogs
+                .iter()
+                .any(|dialog| dialog.state == DialogState::Early || dialog.callee.tag == callee_tag)
+    }
+
+    /// Follows one more dialog; an early one gives way when there are too many.
+    pub(crate) fn add_dialog(&mut self, dialog: Dialog) {
+        if self.dialogs.len() < DIALOGS_MAX {
+            return self.dialogs.push(dialog);
+        }
+        let early = self
+            .dialogs
+            .iter_mut()
+            .find(|other| other.state == DialogState::Early);
+        if let Some(early) = early {
+            *early = dialog;
+        }
+    }
+
     pub(crate) fn has_dialog_up(&self) -> bool {
         self.dialogs
             .iter()
@@ -237,15 +260,15 @@ impl Calls {
         Some(call)
     }
 
-    /// The call and dialog that Call-ID and tags name.
+    /// The calls and dialogs that Call-ID and tags name: one, or two of a spiral.
     pub(crate) fn find(
         &self,
         call_id: &[u8],
         from_tag: &[u8],
         to_tag: &[u8],
-    ) -> Option<(Uuid, u8, Side)> {
-        let ids = self.by_call_id.get(&self.hasher.hash_one(call_id))?;
-        ids.iter().find_map(|id| {
+    ) -> impl Iterator<Item = (Uuid, u8, Side)> {
+        let ids = self.by_call_id.get(&self.hasher.hash_one(call_id));
+        ids.into_iter().flatten().filter_map(move |id| {
             let call = self.at(*id).filter(|call| call.call_id == call_id)?;
             let (dialog, side) = call.dialog_of(from_tag, to_tag)?;
             Some((*id, dialog, side))

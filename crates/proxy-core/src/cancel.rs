@@ -12,7 +12,7 @@ use crate::{
     timers::CoreTimer,
 };
 use accounting::{Cause, EndedBy};
-use sip_parser::{Message, Method, parse_datagram, write_cancel};
+use sip_parser::{KnownHeader, Message, Method, parse_datagram, write_cancel};
 use std::mem;
 use transaction_layer::Flow;
 
@@ -43,7 +43,13 @@ impl ProxyCore {
         let over = context.final_sent.is_some() || context.won;
         if !over {
             context.cancelled = true;
-            if let Some(call) = context.call.and_then(|id| self.calls.at_mut(id)) {
+            let reason = cancel.header(KnownHeader::Reason);
+            context.cancel_reason = reason.map(|reason| reason.value.to_vec());
+            if matches!(context.role, Role::Initial)
+                && let Some(call) = context.call.and_then(|id| self.calls.at_mut(id))
+            {
+                // The caller's word takes the place of what a vendor said before.
+                (call.cdr.reason, call.cdr.q850_cause) = (None, None);
                 call.note_reason(cancel);
                 call.ended_by(EndedBy::Caller);
             }
@@ -113,16 +119,14 @@ impl ProxyCore {
     }
 
     fn send_cancel(&mut self, now: Now, name: BranchRef, out: &mut Output) {
-        let reason = self
-            .contexts
-            .at(name.context)
-            .and_then(|context| self.calls.at(context.call?)?.cdr.reason.clone());
+        let context = self.contexts.at(name.context);
+        let reason = context.and_then(|context| context.cancel_reason.clone());
         let mut table = mem::take(&mut self.inner_table);
         let mut cancel = self.buffer();
         let client = self.contexts.branch(name).and_then(|branch| branch.client);
         let invite = client.and_then(|client| self.transactions.client_request(client));
         if let Some(Ok(message)) = invite.map(|invite| parse_datagram(invite, &mut table)) {
-            write_cancel(&message, reason.as_deref().map(str::as_bytes), &mut cancel);
+            write_cancel(&message, reason.as_deref(), &mut cancel);
         }
         self.inner_table = table;
         let wait_us = self.config.policy.cancel_wait_us;
@@ -175,6 +179,7 @@ impl ProxyCore {
             self.transactions.abandon_client(now.mono_us, client);
         }
         self.on_silence(now, name, 487, Cause::Cancelled, out);
+        self.release_context(name.context);
     }
 
     /// A response to a branch on which CANCEL waits for one.

@@ -4,7 +4,7 @@
 //! shown on the wall clock of the setup.
 
 use crate::{
-    calls::{AttemptState, Call, signed},
+    calls::{AttemptState, Call, DialogState, signed},
     core::ProxyCore,
     output::Now,
 };
@@ -168,6 +168,38 @@ impl Call {
             .or_else(|| self.attempts.last())
     }
 
+    /// The caller has acknowledged an answer: one that came after another final response counts from now on.
+    pub(crate) fn note_acknowledged(&mut self, dialog: u8) {
+        if self.cdr.answer_us.is_some() {
+            return;
+        }
+        let Some(dialog) = self
+            .dialogs
+            .get(usize::from(dialog))
+            .filter(|dialog| dialog.state == DialogState::Up)
+        else {
+            return;
+        };
+        let Some(attempt) = self.attempts.get(usize::from(dialog.attempt)) else {
+            return;
+        };
+        self.cdr.answer_us = attempt.record.answer_us;
+        self.cdr.status = attempt.record.status;
+        self.cdr.cause = Cause::Answered;
+        (self.cdr.end_us, self.cdr.ended_by) = (None, None);
+        self.cdr.to_tag = Some(text(&dialog.callee.tag));
+        self.answered_attempt = Some(dialog.attempt);
+    }
+
+    /// When the last dialog that anybody answered ended, as far as they have.
+    fn last_end_us(&self) -> Option<i64> {
+        let answered = self
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.answered_us.is_some());
+        answered.filter_map(|attempt| attempt.record.ended_us).max()
+    }
+
     /// The CDR as it stands now, with its attempts.
     pub(crate) fn cdr_so_far(&self) -> Cdr {
         let mut cdr = self.cdr.clone();
@@ -184,8 +216,12 @@ impl Call {
             cdr.vendor_prefix.clone_from(&attempt.record.prefix);
             cdr.vendor_currency.clone_from(&attempt.currency);
             if cdr.answer_us.is_some() {
-                cdr.end_us = attempt.record.ended_us;
-                cdr.duration_us = attempt.record.duration_us;
+                // A caller who has accepted two answers has talked until the last of them ended.
+                cdr.end_us = self.last_end_us();
+                cdr.duration_us = match (cdr.answer_us, cdr.end_us) {
+                    (Some(answer), Some(end)) => u64::try_from(end - answer).unwrap_or(0),
+                    _ => 0,
+                };
             }
         }
         cdr

@@ -192,6 +192,8 @@ pub(crate) struct ResponseContext {
     /// A 2xx has come and will go upstream, whatever else happens.
     pub(crate) won: bool,
     pub(crate) cancelled: bool,
+    /// The Reason that came with the CANCEL (RFC 3326): it goes on with ours.
+    pub(crate) cancel_reason: Option<Vec<u8>>,
     /// A vendor has rung or sent early media.
     pub(crate) ringing: bool,
     /// When the request came, monotonic µs.
@@ -272,6 +274,7 @@ impl Contexts {
             final_sent: None,
             won: false,
             cancelled: false,
+            cancel_reason: None,
             ringing: false,
             arrived_us: new.arrived_us,
         });

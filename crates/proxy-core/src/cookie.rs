@@ -33,6 +33,16 @@ pub(crate) struct Cookie {
     pub(crate) expires_s: u32,
 }
 
+impl Cookie {
+    /// The trunk of one side.
+    pub(crate) fn trunk_of(&self, side: Side) -> u64 {
+        match side {
+            Side::Caller => self.customer,
+            Side::Callee => self.vendor,
+        }
+    }
+}
+
 /// The keys of the cookie: the current one signs, both verify.
 pub(crate) struct CookieKeys {
     current: SipHasher24,

@@ -17,15 +17,15 @@ use crate::{
     stats::Stat,
 };
 use accounting::{Cause, EndedBy, Record, Updated};
-use sip_parser::{ContactValue, Edits, Message, Uri, parse_datagram};
+use sip_parser::{ContactValue, Edits, Message, Method, Uri, parse_datagram};
 use std::mem;
 use transaction_layer::{Flow, Transport};
 use uuid::Uuid;
 
 /// Who speaks for a request within a dialog.
 enum Standing {
-    /// A call of ours: its id, the dialog, and the side that sends.
-    Known(Uuid, u8, Side),
+    /// A call of ours: its id, the dialog, the side that sends, and whether it may.
+    Known(Uuid, u8, Side, bool),
     /// A valid cookie, without the call.
     Cookie(Cookie, Side),
     Unknown,
@@ -62,19 +62,50 @@ fn ended_by(side: Side) -> EndedBy {
 
 impl ProxyCore {
     /// Finds who speaks for a request: the cookie in the topmost Route, or Call-ID and tags.
-    fn standing(&self, now: Now, request: &Message<'_>) -> Standing {
+    ///
+    /// The cookie comes first, since a spiral makes two calls with one Call-ID and one pair of tags. Without it, the
+    /// call of the two that the source may speak in is meant.
+    fn standing(&self, now: Now, request: &Message<'_>, flow: &Flow) -> Standing {
         let (from_tag, to_tag) = (
             request.from_tag().unwrap_or_default(),
             request.to_tag().unwrap_or_default(),
         );
-        if let Some((id, dialog, side)) = self.calls.find(request.call_id(), from_tag, to_tag) {
-            return Standing::Known(id, dialog, side);
+        let cookie = self.cookie_of(now, request);
+        if let Some((cookie, _)) = &cookie
+            && let Some(call) = self.calls.at(cookie.cdr_id)
+        {
+            return match call.dialog_of(from_tag, to_tag) {
+                Some((dialog, side)) => {
+                    let may = self.may_speak(call, dialog, side, flow)
+                        // A spiral's second pass comes from ourselves.
+                        || self.own.is_address(flow.remote.ip());
+                    Standing::Known(cookie.cdr_id, dialog, side, may)
+                }
+                // The call is here but the tags are not of any of its dialogs.
+                None => Standing::Unknown,
+            };
         }
-        match self.cookie_of(now, request) {
-            // The call is here but the tags are not of any of its dialogs.
-            Some((cookie, _)) if self.calls.at(cookie.cdr_id).is_some() => Standing::Unknown,
-            Some((cookie, side)) => Standing::Cookie(cookie, side),
-            None => Standing::Unknown,
+        let mut known = Standing::Unknown;
+        for (id, dialog, side) in self.calls.find(request.call_id(), from_tag, to_tag) {
+            let may = self
+                .calls
+                .at(id)
+                .is_some_and(|call| self.may_speak(call, dialog, side, flow));
+            known = Standing::Known(id, dialog, side, may);
+            if may {
+                break;
+            }
+        }
+        match (known, cookie) {
+            (known @ Standing::Known(..), _) => known,
+            // Of this boot and node, but not in the table: the call is over, and its cookie with it.
+            (_, Some((cookie, _)))
+                if cookie.boot == self.config.boot && cookie.node == self.own.node =>
+            {
+                Standing::Unknown
+            }
+            (_, Some((cookie, side))) => Standing::Cookie(cookie, side),
+            _ => Standing::Unknown,
         }
     }
 
@@ -117,16 +148,25 @@ impl ProxyCore {
         flow: &Flow,
         out: &mut Output,
     ) {
-        match self.standing(now, request) {
-            Standing::Known(id, dialog, side) => {
-                self.on_known_dialog(now, request, flow, (id, dialog, side), out)
+        match self.standing(now, request, flow) {
+            Standing::Known(id, dialog, side, true) => {
+                self.on_known_dialog(now, request, flow, (id, dialog, side), out);
+            }
+            Standing::Known(_, _, _, false) => {
+                self.refuse(
+                    now,
+                    request,
+                    flow,
+                    &Reject::new(403, Cause::ForbiddenSource),
+                    None,
+                    out,
+                );
             }
             Standing::Cookie(cookie, side) => {
-                let trunk = match side {
-                    Side::Caller => cookie.customer,
-                    Side::Callee => cookie.vendor,
-                };
-                if self.trunk_owns(trunk, flow.remote.ip()) {
+                // Without the call nothing vouches for where an INVITE leads: it may not begin anything new.
+                if request.method() != Method::Invite
+                    && self.trunk_owns(cookie.trunk_of(side), flow.remote.ip())
+                {
                     self.open_passing(now, request, flow, Some((cookie, side)), out);
                 } else {
                     self.refuse(
@@ -166,16 +206,6 @@ impl ProxyCore {
         let Some(call) = self.calls.at(id) else {
             return;
         };
-        if !self.may_speak(call, dialog, side, flow) {
-            return self.refuse(
-                now,
-                request,
-                flow,
-                &Reject::new(403, Cause::ForbiddenSource),
-                None,
-                out,
-            );
-        }
         if call
             .dialogs
             .get(usize::from(dialog))
@@ -190,17 +220,11 @@ impl ProxyCore {
                 out,
             );
         }
-        // RFC 3261 §12.2.2: a CSeq that does not rise is out of order, and is answered 500.
         let number = request.cseq().number;
-        if call
+        let out_of_order = call
             .leg(dialog, side)
             .and_then(|leg| leg.cseq)
-            .is_some_and(|highest| number <= highest)
-        {
-            let mut reject = Reject::new(500, Cause::CseqOrder);
-            reject.reason = Some("CSeq Out Of Order");
-            return self.refuse(now, request, flow, &reject, None, out);
-        }
+            .is_some_and(|highest| number <= highest);
         let Some(context) = self.open_context(
             now,
             request,
@@ -220,6 +244,12 @@ impl ProxyCore {
         };
         if let Some(context) = self.contexts.at_mut(context) {
             context.call = Some(id);
+        }
+        if out_of_order {
+            // RFC 3261 §12.2.2: a CSeq that does not rise is answered 500; through the transaction, because the ACK of
+            // an INVITE's refusal must end here.
+            self.stats.refuse(Cause::CseqOrder);
+            return self.finish_in_dialog_here(now, context, 500, out);
         }
         if let Some(leg) = self
             .calls
@@ -274,7 +304,7 @@ impl ProxyCore {
     ///
     /// A name that does not resolve leads to where the leg was last heard, which RFC 3263 does not know: a resolver
     /// that is down must not leave a call that one side cannot end.
-    fn leg_hop(&self, now: Now, leg: &Leg) -> Result<Flow, Option<JobKind>> {
+    pub(crate) fn leg_hop(&self, now: Now, leg: &Leg) -> Result<Flow, Option<JobKind>> {
         let route = leg
             .routes
             .first()
@@ -305,45 +335,37 @@ impl ProxyCore {
         if matches!(ack.max_forwards(), Ok(Some(0))) {
             return self.stats.count(Stat::AcksDropped);
         }
-        let allowed = match self.standing(now, ack) {
-            Standing::Known(id, dialog, side) => {
-                let may = self
-                    .calls
-                    .at(id)
-                    .is_some_and(|call| self.may_speak(call, dialog, side, flow));
-                if may {
-                    self.stats.count(Stat::AcksForwarded);
-                    if self.calls.at(id).is_some_and(|call| call.gate.is_some()) {
-                        let bytes = ack.bytes().to_vec();
-                        let _ = self.hold(id, Held::Ack { bytes, flow: *flow });
-                    } else {
-                        self.forward_ack(now, id, dialog, side, ack, flow, out);
-                    }
-                    return;
+        match self.standing(now, ack, flow) {
+            Standing::Known(id, dialog, side, true) => {
+                self.stats.count(Stat::AcksForwarded);
+                if side == Side::Caller
+                    && let Some(call) = self.calls.at_mut(id)
+                {
+                    call.note_acknowledged(dialog);
                 }
-                false
-            }
-            Standing::Cookie(cookie, side) => {
-                let trunk = if side == Side::Caller {
-                    cookie.customer
+                if self.calls.at(id).is_some_and(|call| call.gate.is_some()) {
+                    let bytes = ack.bytes().to_vec();
+                    let _ = self.hold(id, Held::Ack { bytes, flow: *flow });
                 } else {
-                    cookie.vendor
-                };
-                self.trunk_owns(trunk, flow.remote.ip())
-            }
-            Standing::Unknown => {
-                if ack.to_tag() == Some(&self.stateless_tag(ack)[..]) {
-                    // It answers a refusal that was made without state.
-                    return self.stats.count(Stat::AcksAbsorbed);
+                    self.forward_ack(now, id, dialog, side, ack, flow, out);
                 }
-                self.config.policy.unknown_dialog == UnknownDialog::Forward
             }
-        };
-        if allowed {
-            self.stats.count(Stat::AcksForwarded);
-            self.forward_passing_ack(now, ack, flow, true, out);
-        } else {
-            self.stats.count(Stat::AcksDropped);
+            Standing::Cookie(cookie, side)
+                if self.trunk_owns(cookie.trunk_of(side), flow.remote.ip()) =>
+            {
+                self.stats.count(Stat::AcksForwarded);
+                let toward = Some(cookie.trunk_of(side.other()));
+                self.forward_passing_ack(now, ack, flow, toward, true, out);
+            }
+            Standing::Unknown if ack.to_tag() == Some(&self.stateless_tag(ack)[..]) => {
+                // It answers a refusal that was made without state.
+                self.stats.count(Stat::AcksAbsorbed);
+            }
+            Standing::Unknown if self.config.policy.unknown_dialog == UnknownDialog::Forward => {
+                self.stats.count(Stat::AcksForwarded);
+                self.forward_passing_ack(now, ack, flow, None, true, out);
+            }
+            _ => self.stats.count(Stat::AcksDropped),
         }
     }
 
@@ -449,10 +471,14 @@ impl ProxyCore {
         now: Now,
         ack: &Message<'_>,
         flow: &Flow,
+        toward: Option<u64>,
         may_wait: bool,
         out: &mut Output,
     ) {
         match self.passing_hop(now, ack, flow.listener) {
+            Ok(to) if toward.is_some_and(|trunk| !self.trunk_owns(trunk, to.remote.ip())) => {
+                self.stats.count(Stat::NextHopUnknown);
+            }
             Ok(to) => {
                 let branch = self.branches.next();
                 let mut edits = Edits::new();
@@ -465,6 +491,7 @@ impl ProxyCore {
                 let parked = Parked::Ack {
                     bytes: ack.bytes().to_vec(),
                     flow: *flow,
+                    toward,
                 };
                 self.park(
                     now,
@@ -483,11 +510,12 @@ impl ProxyCore {
         now: Now,
         bytes: &[u8],
         flow: &Flow,
+        toward: Option<u64>,
         out: &mut Output,
     ) {
         let mut table = mem::take(&mut self.inner_table);
         if let Ok(ack) = parse_datagram(bytes, &mut table) {
-            self.forward_passing_ack(now, &ack, flow, false, out);
+            self.forward_passing_ack(now, &ack, flow, toward, false, out);
         }
         self.inner_table = table;
     }
@@ -522,6 +550,13 @@ impl ProxyCore {
             return;
         };
         let listener = context.flow.listener;
+        // The cookie authorises the way between its two trunks, and no other.
+        let toward = match &context.role {
+            Role::Passing {
+                cookie: Some((cookie, side)),
+            } => Some(cookie.trunk_of(side.other())),
+            _ => None,
+        };
         let request = mem::take(&mut context.request);
         let mut table = mem::take(&mut self.inner_table);
         let hop = match parse_datagram(&request, &mut table) {
@@ -533,6 +568,10 @@ impl ProxyCore {
             context.request = request;
         }
         match hop {
+            Ok(flow) if toward.is_some_and(|trunk| !self.trunk_owns(trunk, flow.remote.ip())) => {
+                self.stats.refuse(Cause::PreloadedRoute);
+                self.finish_in_dialog_here(now, name, 403, out);
+            }
             Ok(flow) => self.send_branch(now, name, 0, 0, flow, out),
             Err(Some(kind)) => {
                 let job = self.park(
@@ -580,8 +619,8 @@ impl ProxyCore {
             return self.recycle(bytes);
         }
         context.final_sent = Some(status);
-        if (200..300).contains(&status) && context.kind != Kind::Bye {
-            self.refresh_targets(name.context, response, out);
+        if context.kind != Kind::Bye {
+            self.refresh_targets(name.context, status, response, out);
         }
         let closed = self.on_bye_outcome(now, name.context, Some(status), out);
         if closed && self.config.policy.durability == Durability::Strict {
@@ -693,6 +732,11 @@ impl ProxyCore {
                     call.note_reason(&bye);
                 }
                 self.inner_table = table;
+                if matches!(status, None | Some(408)) {
+                    // Whoever made the BYE also chose its size and headers: perhaps such that it never arrived. A plain
+                    // one of our own follows, so that the call does not outlive its meter.
+                    self.send_own_bye(now, id, dialog, from.other(), out);
+                }
                 self.end_dialog(now, id, dialog, ended_by(from), signed(arrived_us), out)
             }
             Role::Passing {
@@ -732,11 +776,15 @@ impl ProxyCore {
         }
         state.state = DialogState::Ended;
         let attempt = state.attempt;
-        if call
+        let goes_on = call
             .dialogs
             .iter()
-            .any(|other| other.state == DialogState::Up && other.attempt == attempt)
-        {
+            .find(|other| other.state == DialogState::Up && other.attempt == attempt);
+        if let Some(tag) = goes_on.map(|other| other.callee.tag.clone()) {
+            // Endpoints behind one vendor are one attempt, which the journal knows by its latest dialog.
+            let answered = Self::answered_call(call, &tag, self.config.policy.max_call_us);
+            out.records
+                .extend(answered.map(|call| Record::Answered(Box::new(call))));
             return true;
         }
         let cause = call
@@ -744,30 +792,38 @@ impl ProxyCore {
             .get(usize::from(attempt))
             .map_or(Cause::Answered, |attempt| attempt.record.cause);
         let channel = call.close_attempt(attempt, at_us, None, cause);
-        if call.has_dialog_up() {
-            if let Some(record) = call
-                .attempts
-                .get(usize::from(attempt))
-                .map(|attempt| &attempt.record)
-            {
-                out.records.push(Record::AttemptEnded {
-                    cdr_id: id,
-                    attempt,
-                    ended_us: record.ended_us.unwrap_or_default(),
-                    duration_us: record.duration_us,
-                    cause,
-                });
-            }
-        } else {
+        if !call.has_dialog_up() {
             call.ended_by(by);
         }
         self.give_channel(channel);
         self.settle_call(now, id, out);
+        // Another dialog is up, or a branch may still answer: the call goes on, but this end must outlive the process.
+        let record = self
+            .calls
+            .at(id)
+            .and_then(|call| call.attempts.get(usize::from(attempt)));
+        if let Some(record) = record.map(|attempt| &attempt.record) {
+            out.records.push(Record::AttemptEnded {
+                cdr_id: id,
+                attempt,
+                ended_us: record.ended_us.unwrap_or_default(),
+                duration_us: record.duration_us,
+                cause,
+            });
+        }
         true
     }
 
     /// The 2xx of a re-INVITE or UPDATE renews both remote targets (RFC 3261 §12.2, RFC 3311 §5.1).
-    fn refresh_targets(&mut self, name: ContextRef, response: &Message<'_>, out: &mut Output) {
+    ///
+    /// Whatever the answer, the CSeq has moved, and the journal learns of it.
+    fn refresh_targets(
+        &mut self,
+        name: ContextRef,
+        status: u16,
+        response: &Message<'_>,
+        out: &mut Output,
+    ) {
         let Some(context) = self.contexts.at(name) else {
             return;
         };
@@ -777,7 +833,8 @@ impl ProxyCore {
         let Some(call) = context.call.and_then(|id| self.calls.at_mut(id)) else {
             return;
         };
-        if matches!(context.kind, Kind::Invite | Kind::Update) {
+        let refreshes = matches!(context.kind, Kind::Invite | Kind::Update);
+        if refreshes && (200..300).contains(&status) {
             let mut table = mem::take(&mut self.inner_table);
             if let Ok(request) = parse_datagram(&context.request, &mut table) {
                 set_target(call.leg_mut(dialog, from), &request);

@@ -29,6 +29,9 @@ use transaction_layer::{Flow, Transport};
 /// Max-Forwards of a request that came without (§16.6(3)).
 const MAX_FORWARDS: u8 = 70;
 
+/// The largest UDP payload over IPv4, bytes.
+const UDP_PAYLOAD_MAX: usize = 65_507;
+
 /// Where the next message goes, once it is an address.
 pub(crate) enum NextHop {
     Address(SocketAddr),
@@ -40,7 +43,6 @@ pub(crate) enum NextHop {
 /// What a target needs to become a branch.
 struct Candidate {
     host: GatewayHost,
-    vendor: String,
     vendor_trunk: u64,
     slot: Option<(u32, Option<u32>, Option<u32>)>,
     currency: Option<String>,
@@ -157,7 +159,7 @@ impl ProxyCore {
                 self.pass_over(name, Cause::VendorLimit);
                 continue;
             }
-            let attempt = call.map_or(0, |id| self.add_attempt(now, id, candidate, flow.remote));
+            let attempt = call.map_or(0, |id| self.add_attempt(id, candidate, flow.remote));
             return self.send_branch(now, name, target, attempt, flow, out);
         }
     }
@@ -191,7 +193,6 @@ impl ProxyCore {
                 .map(|host| Candidate {
                     attempt: attempt("", host.to_string(), ""),
                     host,
-                    vendor: String::new(),
                     vendor_trunk: 0,
                     slot: None,
                     currency: None,
@@ -209,7 +210,6 @@ impl ProxyCore {
         attempt.prefix = target.prefix.map(|prefix| prefix.to_string());
         Some(Candidate {
             host: gateway.host.clone(),
-            vendor: vendor.name.clone(),
             vendor_trunk: vendor.trunk.0,
             slot: Some((vendor.slot, vendor.channel_limit, vendor.cps_limit)),
             currency: Some(vendor.currency.clone()),
@@ -277,23 +277,14 @@ impl ProxyCore {
         }
     }
 
-    fn add_attempt(
-        &mut self,
-        _now: Now,
-        id: uuid::Uuid,
-        candidate: Candidate,
-        remote: SocketAddr,
-    ) -> u16 {
+    fn add_attempt(&mut self, id: uuid::Uuid, candidate: Candidate, remote: SocketAddr) -> u16 {
         let Some(call) = self.calls.at_mut(id) else {
             return 0;
         };
-        if call.attempts.is_empty() {
-            self.stats.count(Stat::Attempts);
-        } else {
-            self.stats.count(Stat::Attempts);
+        self.stats.count(Stat::Attempts);
+        if !call.attempts.is_empty() {
             self.stats.count(Stat::Failovers);
         }
-        debug_assert_eq!(candidate.vendor, candidate.attempt.vendor);
         let mut record = candidate.attempt;
         record.next_hop = remote.to_string();
         call.cdr.transport_out = Some("udp".to_owned());
@@ -348,6 +339,11 @@ impl ProxyCore {
         });
         let mut bytes = self.buffer();
         self.write_branch_request(name, &mut bytes);
+        if bytes.len() > UDP_PAYLOAD_MAX {
+            // It could not leave, and nothing that we could blame on the next hop would follow.
+            self.recycle(bytes);
+            return self.fail_branch_here(now, name, 513, Cause::BadRequest, out);
+        }
         let method = method_of(&bytes);
         let client = self.transactions.start_client(
             now.mono_us,
@@ -366,7 +362,7 @@ impl ProxyCore {
         let Ok(client) = client else {
             // The table of transactions is full: as a transport error, §16.9.
             self.stats.count(Stat::TablesFull);
-            return self.on_branch_failed(now, name, 503, Cause::Overload, None, out);
+            return self.fail_branch_here(now, name, 503, Cause::Overload, out);
         };
         branch.client = Some(client);
         if kind == Kind::Invite {
@@ -384,6 +380,27 @@ impl ProxyCore {
                 CoreTimer::TimerC(name),
             ));
         }
+    }
+
+    /// A branch whose request could not be sent: a failed target, or the end of a request within a dialog.
+    fn fail_branch_here(
+        &mut self,
+        now: Now,
+        name: BranchRef,
+        status: u16,
+        cause: Cause,
+        out: &mut Output,
+    ) {
+        let Some(context) = self.contexts.at(name.context) else {
+            return;
+        };
+        if matches!(context.role, Role::Initial) {
+            return self.on_branch_failed(now, name, status, cause, None, out);
+        }
+        if let Some(branch) = self.contexts.branch_mut(name) {
+            branch.state = BranchState::Done;
+        }
+        self.finish_in_dialog_here(now, name.context, status, out);
     }
 
     /// Writes the request of a branch from its context: the same bytes every time.
@@ -612,6 +629,10 @@ fn write_request_uri(
         Ok(Uri::Tel(_)) => rest.extend_from_slice(b";user=phone"),
         _ => {}
     }
-    let _ = write!(out, "@{host}");
+    // A URI without a user part has no `@` (§25.1).
+    if out.len() > b"sip:".len() {
+        out.push(b'@');
+    }
+    let _ = write!(out, "{host}");
     out.extend_from_slice(&rest);
 }

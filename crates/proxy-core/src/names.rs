@@ -11,6 +11,8 @@ use transaction_layer::Transport;
 const NAMES_MAX: usize = 4096;
 /// How long a name that did not resolve is taken to stay so.
 const NEGATIVE_US: u64 = 5_000_000;
+/// How long a failing resolver leaves things as they are before it is asked again.
+const STALE_US: u64 = 1_000_000;
 /// The least time that an answer is used: a TTL of 0 must still serve the message that asked.
 const POSITIVE_MIN_US: u64 = 1_000_000;
 
@@ -56,7 +58,20 @@ impl Names {
         })
     }
 
-    /// Keeps an answer; an empty list is a failure.
+    /// The resolver failed: an answer of before is used a little longer, and a name without one does not resolve for now.
+    pub(crate) fn keep_stale(&mut self, now_us: u64, name: Name) {
+        match self.entries.get_mut(&name) {
+            Some(entry) => entry.expires_us = now_us + STALE_US,
+            None => {
+                self.learn(now_us, name.clone(), Vec::new(), 0);
+                if let Some(entry) = self.entries.get_mut(&name) {
+                    entry.expires_us = now_us + STALE_US;
+                }
+            }
+        }
+    }
+
+    /// Keeps an answer; an empty list says that there is no such name.
     pub(crate) fn learn(
         &mut self,
         now_us: u64,

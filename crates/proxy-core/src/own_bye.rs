@@ -14,7 +14,7 @@ use crate::{
 };
 use accounting::{AnsweredCall, Cause, EndedBy};
 use routing::TrunkId;
-use sip_parser::{Method, NameAddr, RequestParts, Uri, write_request};
+use sip_parser::{Method, RequestParts, write_request};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use transaction_layer::{Flow, Transport};
@@ -25,6 +25,10 @@ impl ProxyCore {
     pub(crate) fn on_max_call(&mut self, now: Now, id: Uuid, out: &mut Output) {
         if let Some(call) = self.calls.at_mut(id) {
             call.max_timer = None;
+            if !call.has_dialog_up() {
+                // All its dialogs had ended when the process did, but not its last branch: nothing is left to wait for.
+                return self.settle_call(now, id, out);
+            }
         }
         self.end_call(now, id, Cause::MaxDuration, out);
     }
@@ -55,10 +59,18 @@ impl ProxyCore {
             }
             self.end_dialog(now, id, dialog, EndedBy::Proxy, signed(now.mono_us), out);
         }
+        self.settle_call(now, id, out);
     }
 
     /// A BYE toward one side, in the name of the other (RFC 3261 §12.2.1.1).
-    fn send_own_bye(&mut self, now: Now, id: Uuid, dialog: u8, to: Side, out: &mut Output) {
+    pub(crate) fn send_own_bye(
+        &mut self,
+        now: Now,
+        id: Uuid,
+        dialog: u8,
+        to: Side,
+        out: &mut Output,
+    ) {
         let branch = self.branches.next();
         let Some(call) = self.calls.at_mut(id) else {
             return;
@@ -127,37 +139,33 @@ impl ProxyCore {
 
     /// Where a leg is, without asking anybody: its route or target, else where it was last heard.
     fn known_flow(&self, now: Now, leg: &Leg) -> Option<Flow> {
-        let route = leg
-            .routes
-            .first()
-            .and_then(|route| NameAddr::parse(route).ok());
-        let uri = route.map_or(leg.target.as_slice(), |route| route.uri);
-        let address = match Uri::parse(uri) {
-            Ok(Uri::Sip(uri)) => match self.next_hop(now, &uri.host, uri.port, Transport::Udp) {
-                crate::forward::NextHop::Address(address) => address,
-                _ => leg.flow.remote,
-            },
-            _ => leg.flow.remote,
-        };
-        self.flow_to(address, leg.flow.listener)
+        self.leg_hop(now, leg)
+            .ok()
+            .or_else(|| self.flow_to(leg.flow.remote, leg.flow.listener))
     }
 
     /// Takes up a call that was answered before this process began. Before any traffic.
     pub fn restore_call(&mut self, now: Now, restored: &AnsweredCall) {
         let id = restored.cdr.cdr_id;
         let elapsed = |wall_us: i64| signed(now.mono_us) - (now.wall_us - wall_us).max(0);
-        if self.calls.at(id).is_none() {
+        let known = self.calls.at(id).is_some();
+        if !known {
             self.insert_restored(restored, elapsed(restored.cdr.setup_us));
-            let remaining_us = u64::try_from(restored.max_end_us - now.wall_us).unwrap_or(0);
-            let timer = self.wheel.insert(
-                now.mono_us,
-                now.mono_us + remaining_us,
-                CoreTimer::MaxCall(id),
-            );
-            if let Some(call) = self.calls.at_mut(id) {
-                call.max_timer = Some(timer);
-            }
             self.stats.count(Stat::CallsRestored);
+        }
+        // One whose dialogs have all ended only waits for its CDR to be written.
+        let ended = has_ended(restored);
+        if !known || !ended {
+            let remaining_us = restored.max_end_us.saturating_sub(now.wall_us);
+            let remaining_us = u64::try_from(remaining_us).unwrap_or(0);
+            let due_us = now.mono_us + if ended { 0 } else { remaining_us };
+            let timer = self
+                .wheel
+                .insert(now.mono_us, due_us, CoreTimer::MaxCall(id));
+            let call = self.calls.at_mut(id);
+            if let Some(old) = call.and_then(|call| call.max_timer.replace(timer)) {
+                self.wheel.cancel(old);
+            }
         }
         let caller = self.restored_leg(&restored.caller);
         let callee = self.restored_leg(&restored.callee);
@@ -169,34 +177,35 @@ impl ProxyCore {
         let Some(call) = self.calls.at_mut(id) else {
             return;
         };
-        if restored.cdr.answer_us.is_some()
-            && restored
-                .cdr
-                .attempts
-                .get(usize::from(restored.attempt))
-                .map(|attempt| attempt.answer_us)
-                == Some(restored.cdr.answer_us)
-        {
-            call.answered_attempt = Some(restored.attempt);
-        }
         let setup_us = call.setup_us;
         let setup_wall = call.cdr.setup_us;
+        let mut cause = call.cdr.cause;
         if let Some(attempt) = call.attempt_mut(restored.attempt) {
             attempt.vendor_trunk = restored.vendor_trunk;
-            attempt.closed = false;
+            attempt.closed = ended;
+            cause = attempt.record.cause;
             attempt.answered_us = attempt
                 .record
                 .answer_us
                 .map(|wall| setup_us + (wall - setup_wall));
             if attempt.channel.is_none()
+                && !attempt.closed
                 && let Some(slot) = vendor_slot
             {
                 counters.force_channels(slot, 1);
                 attempt.channel = Some(slot);
             }
         }
+        if ended && cause == Cause::MaxDuration {
+            call.cdr.cause = cause;
+            call.ended_by(EndedBy::Proxy);
+        }
         call.dialogs.push(Dialog {
-            state: DialogState::Up,
+            state: if ended {
+                DialogState::Ended
+            } else {
+                DialogState::Up
+            },
             attempt: restored.attempt,
             caller,
             callee,
@@ -221,6 +230,12 @@ impl ProxyCore {
             closed: true,
         });
         let attempts = attempts.collect();
+        // Which may have ended already, when another dialog goes on.
+        let answer_us = restored.cdr.answer_us;
+        let answered = |attempt: &accounting::Attempt| attempt.answer_us == answer_us;
+        let answered_attempt = answer_us
+            .and_then(|_| restored.cdr.attempts.iter().position(answered))
+            .and_then(|at| u16::try_from(at).ok());
         let mut cdr = restored.cdr.clone();
         cdr.attempts.clear();
         self.calls.insert(Box::new(Call {
@@ -234,7 +249,7 @@ impl ProxyCore {
             context: None,
             dialogs: SmallVec::new(),
             attempts,
-            answered_attempt: None,
+            answered_attempt,
             gate: None,
             held: VecDeque::new(),
             max_timer: None,
@@ -272,6 +287,15 @@ impl ProxyCore {
             },
         }
     }
+}
+
+/// Whether the dialog of a restored call had ended while another branch of it could still answer.
+fn has_ended(restored: &AnsweredCall) -> bool {
+    restored
+        .cdr
+        .attempts
+        .get(usize::from(restored.attempt))
+        .is_some_and(|attempt| attempt.ended_us.is_some())
 }
 
 fn tagged(address: &[u8], tag: &[u8]) -> Vec<u8> {

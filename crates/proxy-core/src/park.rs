@@ -22,7 +22,12 @@ pub(crate) enum Parked {
     /// The messages that a call holds.
     Call(Uuid),
     /// An ACK in a dialog that is not ours.
-    Ack { bytes: Vec<u8>, flow: Flow },
+    Ack {
+        bytes: Vec<u8>,
+        flow: Flow,
+        /// The trunk that its next hop must belong to.
+        toward: Option<u64>,
+    },
     /// The answer to a BYE, whose call is already closed.
     Final {
         context: ContextRef,
@@ -169,8 +174,13 @@ impl ProxyCore {
                     self.names
                         .learn(now.mono_us, name, addresses.clone(), *ttl_s);
                 }
-                _ => self.names.learn(now.mono_us, name, Vec::new(), 0),
+                // The resolver is at fault, not the name: what it said before is good for a while longer.
+                _ => self.names.keep_stale(now.mono_us, name),
             }
+        } else if matches!(job.parked, Parked::Call(_) | Parked::Final { .. })
+            && !matches!(answer, JobAnswer::Committed)
+        {
+            self.stats.count(Stat::CommitsMissed);
         }
         match job.parked {
             Parked::Context(context) => self.resume_context(now, context, resolving, answer, out),
@@ -181,7 +191,11 @@ impl ProxyCore {
                     self.resume_call(now, call, out);
                 }
             }
-            Parked::Ack { bytes, flow } => self.resume_passing_ack(now, &bytes, &flow, out),
+            Parked::Ack {
+                bytes,
+                flow,
+                toward,
+            } => self.resume_passing_ack(now, &bytes, &flow, toward, out),
             Parked::Final {
                 context,
                 bytes,
@@ -215,6 +229,10 @@ impl ProxyCore {
         let passing = matches!(context.role, crate::context::Role::Passing { .. });
         match (resolving, passing) {
             (true, true) => self.forward_passing(now, name, out),
+            (true, false) if matches!(answer, JobAnswer::Failed(JobFailure::QueueFull)) => {
+                // Nothing may queue without a bound: 503 at once, unless another target can still be reached.
+                self.finish_here(now, name, 503, accounting::Cause::QueueFull, out);
+            }
             (true, false) => self.advance(now, name, out),
             (false, _) => self.on_lookup_answer(now, name, answer, out),
         }

@@ -130,6 +130,12 @@ impl Own {
         })
     }
 
+    /// Whether `ip` is one of our own.
+    pub(crate) fn is_address(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.names.iter().any(|name| name.ip == Some(ip))
+    }
+
     /// Whether a SIP URI names us.
     pub(crate) fn is_uri(&self, uri: &[u8]) -> bool {
         matches!(Uri::parse(uri), Ok(Uri::Sip(sip)) if self.is(&sip.host, sip.port))

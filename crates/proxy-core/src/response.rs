@@ -41,13 +41,17 @@ impl ProxyCore {
         {
             // A request of the same side may be waiting: its response to ours must not overtake it.
             let bytes = response.bytes().to_vec();
-            if self.hold(
-                id,
-                Held::Response {
-                    branch: name,
-                    bytes,
-                },
-            ) {
+            let held = Held::Response {
+                branch: name,
+                bytes,
+            };
+            if self.hold(id, held) {
+                if response.status() >= 200
+                    && let Some(branch) = self.contexts.branch_mut(name)
+                {
+                    // The end of its transaction meanwhile is no silence.
+                    branch.state = BranchState::Done;
+                }
                 return;
             }
         }
@@ -119,8 +123,7 @@ impl ProxyCore {
                 self.wheel.cancel(old);
             }
         }
-        if initial_invite && (180..190).contains(&status) {
-            context.ringing = true;
+        if initial_invite {
             if branch.ring.is_none() && branch.timer_c.is_some() {
                 let due_us = now.mono_us + self.config.policy.ring_timeout_us;
                 branch.ring = Some(
@@ -128,11 +131,12 @@ impl ProxyCore {
                         .insert(now.mono_us, due_us, CoreTimer::Ring(name)),
                 );
             }
-            if let Some(call) = context.call.and_then(|id| self.calls.at_mut(id)) {
-                call.note_ringing(attempt, now);
+            if (180..190).contains(&status) {
+                context.ringing = true;
+                if let Some(call) = context.call.and_then(|id| self.calls.at_mut(id)) {
+                    call.note_ringing(attempt, now);
+                }
             }
-        }
-        if initial_invite {
             self.learn_dialog(name, response, DialogState::Early);
         }
         let bytes = self.without_via(response);
@@ -154,6 +158,11 @@ impl ProxyCore {
             return;
         };
         let Some(id) = context.call else { return };
+        if self.calls.at(id).is_none_or(|call| !call.has_room_for(tag)) {
+            // Its call is closed, or follows no more dialogs: forwarded, it would be a conversation without a record.
+            // The callee gives up when no ACK comes (§13.3.1.4).
+            return self.stats.count(Stat::ResponsesTooLate);
+        }
         let gate = self.calls.at(id).is_some_and(|call| call.gate.is_some());
         let repeated = self.calls.at(id).is_some_and(|call| {
             call.dialogs
@@ -310,7 +319,11 @@ impl ProxyCore {
 
     /// Notes or renews the dialog that a response speaks of (RFC 3261 §12.1).
     fn learn_dialog(&mut self, name: BranchRef, response: &Message<'_>, state: DialogState) {
-        let Some(tag) = response.to_tag() else { return };
+        // RFC 3261 §12.1.2: a response without a tag has a null one.
+        let tag = response.to_tag().unwrap_or_default();
+        if tag.is_empty() && state == DialogState::Early {
+            return;
+        }
         let Some(branch) = self.contexts.branch(name) else {
             return;
         };
@@ -359,19 +372,21 @@ impl ProxyCore {
                     dialog.callee.routes = routes;
                 }
             }
-            None if known < crate::calls::DIALOGS_MAX => call.dialogs.push(Dialog {
-                state,
-                attempt,
-                caller: call.caller.clone(),
-                callee: Leg {
-                    tag: tag.to_vec(),
-                    target: contact.unwrap_or_else(|| format!("sip:{}", flow.remote).into_bytes()),
-                    routes,
-                    cseq: None,
-                    local_cseq: 0,
-                    flow,
-                },
-            }),
+            None if known < crate::calls::DIALOGS_MAX || state == DialogState::Up => call
+                .add_dialog(Dialog {
+                    state,
+                    attempt,
+                    caller: call.caller.clone(),
+                    callee: Leg {
+                        tag: tag.to_vec(),
+                        target: contact
+                            .unwrap_or_else(|| format!("sip:{}", flow.remote).into_bytes()),
+                        routes,
+                        cseq: None,
+                        local_cseq: 0,
+                        flow,
+                    },
+                }),
             None => {}
         }
     }
@@ -590,7 +605,9 @@ impl ProxyCore {
 
     /// The accounting of a final response that went upstream.
     fn finish(&mut self, now: Now, name: ContextRef, status: u16, cause: Cause, out: &mut Output) {
-        self.stats.refuse(cause);
+        if cause != Cause::Answered {
+            self.stats.refuse(cause);
+        }
         let Some(context) = self.contexts.at_mut(name) else {
             return;
         };
@@ -789,6 +806,12 @@ impl ProxyCore {
         {
             return;
         }
+        // Upstream has had its end: a branch that may still speak costs the customer no channel.
+        let channel = self.calls.at_mut(id).and_then(|call| call.channel.take());
+        self.give_channel(channel);
+        let Some(call) = self.calls.at(id) else {
+            return;
+        };
         let context = call.context.and_then(|name| self.contexts.at(name));
         if context.is_some_and(|context| {
             context.is_pending() || (context.final_sent.is_none() && !context.won)

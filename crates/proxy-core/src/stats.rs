@@ -79,6 +79,8 @@ stats! {
     JobsRefused => "jobs_refused",
     /// Results of jobs that nobody waits for any more.
     JobsStale => "jobs_stale",
+    /// Responses that left although their record was not known to be on disk: a commit failed or came too late.
+    CommitsMissed => "commits_missed",
     /// Messages of a parked dialog dropped because too many wait.
     HeldOverflow => "held_overflow",
     /// ACKs and requests of a dialog whose next hop could not be found.

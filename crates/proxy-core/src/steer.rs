@@ -137,15 +137,18 @@ fn via_token(value: &[u8]) -> Option<(u8, u32)> {
     branch::lane_of(&rest[..end])
 }
 
+/// The cookie is the first URI parameter of its name, in any case, as the owner's parser will read it.
 fn route_token(value: &[u8]) -> Option<(u8, u32)> {
-    let first = &value[..memchr(b'>', value).unwrap_or(value.len())];
-    let at = memmem::find(first, b";tdm=")? + b";tdm=".len();
-    let rest = &first[at..];
-    let end = rest
-        .iter()
-        .position(|b| matches!(b, b';' | b'?'))
-        .unwrap_or(rest.len());
-    cookie::lane_of(&rest[..end])
+    let uri = &value[..memchr(b'>', value).unwrap_or(value.len())];
+    let text = uri.split(|b| *b == b';').skip(1).find_map(|param| {
+        let equals = memchr(b'=', param)?;
+        param[..equals]
+            .trim_ascii()
+            .eq_ignore_ascii_case(cookie::PARAM)
+            .then(|| &param[equals + 1..])
+    })?;
+    let end = memchr(b'?', text).unwrap_or(text.len());
+    cookie::lane_of(text[..end].trim_ascii())
 }
 
 fn has_tag(value: &[u8]) -> bool {

@@ -115,6 +115,15 @@ impl ProxyCore {
             let reject = Reject::new(self.config.policy.limit_status, cause);
             return self.refuse(now, request, flow, &reject, name, out);
         }
+        if !invite
+            && !self
+                .config
+                .counters
+                .try_take_cps(customer.slot, customer.cps_limit, now.mono_us)
+        {
+            let reject = Reject::new(self.config.policy.limit_status, Cause::LimitCps);
+            return self.refuse(now, request, flow, &reject, name, out);
+        }
         let Some(context) = self.open_context(now, request, flow, Role::Initial, out) else {
             if invite {
                 self.give_channel(Some(customer.slot));

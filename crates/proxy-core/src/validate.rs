@@ -46,6 +46,12 @@ impl ProxyCore {
         if matches!(request.max_forwards(), Ok(Some(0))) && !self.is_for_us(request) {
             return Err(Reject::new(483, Cause::TooManyHops));
         }
+        // §8.1.1.5: below 2^31, so that a request of our own can always come after it.
+        if request.cseq().number >= 1 << 31 {
+            let mut reject = Reject::new(400, Cause::BadRequest);
+            reject.reason = Some("CSeq Out Of Range");
+            return Err(reject);
+        }
         // §16.3(5): we have no extension that a proxy would have to know.
         let mut unsupported = Vec::new();
         for token in request.proxy_require() {

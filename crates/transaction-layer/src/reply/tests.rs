@@ -53,14 +53,14 @@ fn over_udp_the_address_and_port_follow_the_via() {
         (
             "10.0.0.1:5070;maddr=198.51.100.8",
             "198.51.100.7:40000",
-            "198.51.100.8:5070",
+            "198.51.100.7:5070",
         ),
         (
             "10.0.0.1;maddr=198.51.100.8;rport",
             "198.51.100.7:40000",
-            "198.51.100.8:5060",
+            "198.51.100.7:40000",
         ),
-        // Multicast, names and the other family are not served.
+        // Whatever it holds, `maddr` is not believed.
         (
             "10.0.0.1;maddr=224.0.1.75",
             "198.51.100.7:40000",
@@ -94,7 +94,7 @@ fn over_udp_the_address_and_port_follow_the_via() {
         (
             "h.example.com;maddr=[2001:db8::1]",
             "[2001:db8::7]:40000",
-            "[2001:db8::1]:5060",
+            "[2001:db8::7]:5060",
         ),
     ];
     for (via, source, reply) in rows {
