@@ -792,10 +792,14 @@ impl ProxyCore {
             .get(usize::from(attempt))
             .map_or(Cause::Answered, |attempt| attempt.record.cause);
         let channel = call.close_attempt(attempt, at_us, None, cause);
+        let mut customers = None;
         if !call.has_dialog_up() {
             call.ended_by(by);
+            // For the customer it is over, though a branch may still be out.
+            customers = call.channel.take();
         }
         self.give_channel(channel);
+        self.give_channel(customers);
         self.settle_call(now, id, out);
         // Another dialog is up, or a branch may still answer: the call goes on, but this end must outlive the process.
         let record = self
