@@ -122,13 +122,24 @@ impl Attempt {
 }
 
 impl Cdr {
+    /// What the vendor of the top line bills: its own attempt, which may have been answered too late for the
+    /// customer, or have ended before the last of two answers.
+    fn vendor_duration_us(&self) -> u64 {
+        let answered = self.attempts.iter().find(|attempt| {
+            attempt.answer_us.is_some()
+                && self.vendor.as_ref() == Some(&attempt.vendor)
+                && self.next_hop.as_ref() == Some(&attempt.next_hop)
+        });
+        answered.map_or(self.duration_us, |attempt| attempt.duration_us)
+    }
+
     /// Prices both sides and every attempt by the terms kept in the record.
     #[must_use]
     pub fn rated(&self) -> RatedCdr {
         let (customer_rate, customer_billed_s, customer_price) =
             side(self.customer_terms.as_ref(), self.duration_us);
         let (vendor_rate, vendor_billed_s, vendor_price) =
-            side(self.vendor_terms.as_ref(), self.duration_us);
+            side(self.vendor_terms.as_ref(), self.vendor_duration_us());
         RatedCdr {
             cdr_id: self.cdr_id,
             node: self.node.clone(),

@@ -231,3 +231,25 @@ fn json_is_read_back_as_the_same_record() {
     let json = serde_json::to_string(&rated).unwrap();
     assert_eq!(serde_json::from_str::<RatedCdr>(&json).unwrap(), rated);
 }
+
+#[test]
+fn the_vendor_bills_its_own_attempt_not_what_the_customer_is_billed() {
+    // The caller took a second answer: its call went on after the dialog with the vendor of the top line had ended.
+    let mut cdr = call();
+    let of_vendor = cdr.rated();
+    cdr.duration_us += 600_000_000;
+    let rated = cdr.rated();
+    assert_eq!(rated.vendor_price, of_vendor.vendor_price);
+    assert_eq!(rated.vendor_billed_s, of_vendor.vendor_billed_s);
+    assert_eq!(
+        rated.customer_billed_s,
+        of_vendor.customer_billed_s + 600,
+        "billed by the second"
+    );
+    // A vendor that answered after the caller had been refused bills all the same.
+    cdr.answer_us = None;
+    cdr.duration_us = 0;
+    let rated = cdr.rated();
+    assert_eq!(rated.vendor_price, of_vendor.vendor_price);
+    assert_eq!(rated.customer_billed_s, 0);
+}
