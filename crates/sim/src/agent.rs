@@ -44,10 +44,12 @@ pub enum AgentEvent {
         /// The request.
         request: SipText,
     },
-    /// Our final response to an INVITE was never acknowledged (Timer H, or §13.3.1.4 for a 2xx).
+    /// Our 2xx to an INVITE was never acknowledged (§13.3.1.4).
     Unacknowledged {
-        /// The server transaction.
+        /// The server transaction, gone by now.
         server: u64,
+        /// The INVITE.
+        invite: SipText,
     },
 }
 
@@ -456,9 +458,12 @@ impl Agent {
             if known.ends_us <= now_us {
                 let unheard = known.invite
                     && known.resend_us != NEVER
-                    && matches!(known.state, ServerState::Completed | ServerState::Accepted);
+                    && known.state == ServerState::Accepted;
                 if unheard {
-                    events.push(AgentEvent::Unacknowledged { server: known.id });
+                    events.push(AgentEvent::Unacknowledged {
+                        server: known.id,
+                        invite: known.request.clone(),
+                    });
                 }
                 return false;
             }

@@ -104,7 +104,12 @@ impl Leg {
 
     /// True when nothing is left to do.
     pub fn is_done(&self) -> bool {
-        self.over && self.pending.is_none()
+        self.over && !self.is_hanging_up()
+    }
+
+    /// True while our BYE is not answered.
+    fn is_hanging_up(&self) -> bool {
+        matches!(self.pending, Some((_, Act::Bye)))
     }
 
     /// Hangs up now, whatever was planned.
@@ -148,10 +153,9 @@ impl Leg {
 
     /// When the next act is due.
     pub fn next_us(&self) -> Option<u64> {
-        if self.over || self.pending.is_some() {
-            return None;
-        }
-        self.acts.front().map(|(at_us, _)| *at_us)
+        let next = self.acts.front().filter(|_| !self.over)?;
+        // Who wants to hang up does not wait for an answer to something else.
+        (self.pending.is_none() || next.1 == Act::Bye).then_some(next.0)
     }
 
     /// Does the next act if it is due.
@@ -297,9 +301,11 @@ impl Leg {
     pub fn on_request(&mut self, now_us: u64, agent: &mut Agent, server: u64, request: &SipText) {
         let local_tag = self.dialog.local_tag().to_owned();
         self.log.heard.push(request.method().to_owned());
-        let status = if self.over && request.method() != "BYE" {
+        // A BYE that crosses ours is answered 200; after that there is no dialog left (RFC 3261 §15.1.2).
+        let crossing = request.method() == "BYE" && self.is_hanging_up();
+        let status = if self.over && !crossing {
             481
-        } else if request.cseq() <= self.dialog.remote_cseq {
+        } else if request.cseq() < self.dialog.remote_cseq {
             500
         } else {
             self.dialog.remote_cseq = request.cseq();

@@ -218,18 +218,12 @@ impl CallerHost {
                     leg.log.heard.push("ACK".to_owned());
                 }
             }
-            AgentEvent::Unacknowledged { server } => {
-                let request = agent.server_request(server).cloned();
-                let call = self.calls.iter_mut().find(|call| {
-                    request
-                        .as_ref()
-                        .is_some_and(|request| call.call_id == request.call_id())
-                });
-                let tag = request
-                    .as_ref()
-                    .and_then(SipText::from_tag)
-                    .unwrap_or("")
-                    .to_owned();
+            AgentEvent::Unacknowledged { invite, .. } => {
+                let call = self
+                    .calls
+                    .iter_mut()
+                    .find(|call| call.call_id == invite.call_id());
+                let tag = invite.from_tag().unwrap_or("").to_owned();
                 if let Some(leg) = call.and_then(|call| call.leg(&tag)) {
                     leg.hang_up_now(now_us);
                 }

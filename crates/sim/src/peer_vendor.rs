@@ -173,6 +173,11 @@ impl VendorHost {
         }
     }
 
+    /// True when a script of it forks.
+    pub fn forks(&self) -> bool {
+        self.scripts.iter().any(|script| script.fork_us.is_some())
+    }
+
     /// True when nothing is left to do.
     pub fn is_done(&self) -> bool {
         self.next_us().is_none() && self.calls.iter().all(VendorCall::is_done)
@@ -249,13 +254,11 @@ impl VendorHost {
                     leg.log.heard.push("ACK".to_owned());
                 }
             }
-            AgentEvent::Unacknowledged { server } => {
-                let request = self.agent.server_request(server).cloned();
+            AgentEvent::Unacknowledged { server, invite } => {
                 let call = self.calls.iter_mut().find(|call| {
-                    call.server == server
-                        || request.as_ref().is_some_and(|request| {
-                            request.call_id() == call.call_id && request.to_tag() == Some(&call.tag)
-                        })
+                    let again =
+                        invite.call_id() == call.call_id && invite.to_tag() == Some(&call.tag);
+                    call.server == server || again
                 });
                 // RFC 3261 §13.3.1.4: no ACK in 64·T1, so the dialog is confirmed and ended by BYE.
                 if let Some(leg) = call.and_then(|call| call.leg.as_mut()) {

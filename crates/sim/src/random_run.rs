@@ -1,6 +1,6 @@
 //! A run drawn from its seed alone: how many lanes, callers and vendors, what they do, what the network does to them.
 //! The same seed always gives the same run; a failure is reported with its seed and can be traced.
-//! Leaves out restarts and routes to nowhere, which the named scenarios cover.
+//! Leaves out routes to nowhere, which the named scenarios cover.
 
 use accounting::Record;
 use proxy_core::LookupAnswer;
@@ -11,7 +11,7 @@ use crate::jobs::JobsConfig;
 use crate::leg::{Act, Fraud};
 use crate::network::LinkQuality;
 use crate::peer_caller::{CallPlan, CancelPlan};
-use crate::peer_vendor::{OnCancel, Outcome, VendorScript};
+use crate::peer_vendor::{OnCancel, Outcome, VendorHost, VendorScript};
 use crate::world::{VendorPlan, World, WorldConfig};
 
 /// The end of every run, µs: longer than any script.
@@ -39,6 +39,7 @@ pub struct Summary {
 /// Everything that was found wrong.
 pub fn run_seed(seed: u64, trace: bool) -> Result<Summary, Vec<String>> {
     let mut world = draw(seed, trace);
+    kill_some(seed, &mut world);
     let done = world.run_until_peers_are_done(LATEST_US);
     // A vendor may leave an INVITE open that its caller has given up: Timer C ends it.
     let latest_us = world.now_us + TIMER_C_US;
@@ -54,6 +55,21 @@ pub fn run_seed(seed: u64, trace: bool) -> Result<Summary, Vec<String>> {
         Ok(summary(&world))
     } else {
         Err(faults)
+    }
+}
+
+/// In one run of six the process dies, is away for a while and comes back with another number of lanes.
+fn kill_some(seed: u64, world: &mut World) {
+    let mut rng = fastrand::Rng::with_seed(seed ^ 0x6b69_6c6c);
+    // The journal knows one dialog of an attempt: a fork behind a vendor is not restored whole.
+    if rng.u8(0..6) != 0 || world.vendors.iter().any(VendorHost::forks) {
+        return;
+    }
+    world.run_until(rng.u64(3 * SECOND..40 * SECOND));
+    world.kill();
+    world.run_until(world.now_us + rng.u64(0..3 * SECOND));
+    if world.faults.is_empty() {
+        world.restart(rng.u8(1..=3));
     }
 }
 

@@ -79,6 +79,11 @@ pub struct Tap {
 }
 
 impl Tap {
+    /// The proxy's process was started again: what it had said of INVITEs under way it no longer knows.
+    pub fn forget_finals(&mut self) {
+        self.finals.clear();
+    }
+
     /// Notes a datagram that reaches the proxy.
     pub fn arrive(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) {
         let Some(message) = SipText::parse(bytes) else {

@@ -3,7 +3,8 @@
 use accounting::Cause;
 use proxy_core::Stat;
 use sim::clock::{MS, SECOND};
-use sim::peer_caller::CallPlan;
+use sim::leg::Act;
+use sim::peer_caller::{CallPlan, CancelPlan};
 use sim::peer_vendor::VendorScript;
 use sim::world::{World, WorldConfig};
 
@@ -41,6 +42,31 @@ fn a_customer_at_its_channel_limit_hears_503() {
     finish(&mut world);
     assert_eq!(finals(&world), [[200], [200], [503], [503], [200]]);
     assert_eq!(world.refused(Cause::LimitChannels), 2);
+}
+
+#[test]
+fn a_call_that_is_over_holds_no_channel_of_the_customer_though_a_branch_is_still_out() {
+    let mut config = WorldConfig::default();
+    config.customer.channel_limit = Some(1);
+    let vendors = vendors_of(vec![VendorScript::silent(), VendorScript::default()]);
+    let mut world = world(config, vendors);
+    let plan = CallPlan {
+        acts: vec![(SECOND, Act::Bye)],
+        ..CallPlan::default()
+    };
+    world.callers[0].plan(plan.clone());
+    // The first vendor's branches live 32 s; the CANCEL is answered when the vendor is given up, after 4 s.
+    world.callers[0].plan(CallPlan {
+        starts_us: 10 * SECOND,
+        cancel: CancelPlan::After(SECOND),
+        ..plan.clone()
+    });
+    world.callers[0].plan(CallPlan {
+        starts_us: 15 * SECOND,
+        ..plan
+    });
+    finish(&mut world);
+    assert_eq!(finals(&world), [[200], [487], [200]]);
 }
 
 #[test]

@@ -103,6 +103,28 @@ fn a_call_in_setup_at_the_kill_leaves_nothing_behind() {
 }
 
 #[test]
+fn an_end_that_was_told_outlives_the_process_though_a_branch_is_still_out() {
+    // The first vendor never says a word, so its branch lives until Timer B; the second one's call is over by then.
+    let vendors = vendors_of(vec![VendorScript::silent(), VendorScript::default()]);
+    let mut world = world(WorldConfig::default(), vendors);
+    world.callers[0].plan(CallPlan {
+        acts: vec![(3 * SECOND, Act::Bye)],
+        ..CallPlan::default()
+    });
+    world.run_until(12 * SECOND);
+    let leg = world.callers[0].calls[0].first_leg().unwrap();
+    assert_eq!(leg.bye_answered.map(|(_, status)| status), Some(200));
+    assert!(world.cdrs().is_empty());
+    world.kill();
+    world.run_until(13 * SECOND);
+    assert_eq!(world.restart(2), 1);
+    finish(&mut world);
+    assert_eq!(world.cdrs().len(), 1);
+    assert_eq!(world.cdrs()[0].duration_us, 3_010_000);
+    assert_eq!(world.stat(Stat::OwnByes), 0);
+}
+
+#[test]
 fn in_dialog_requests_pass_after_a_restart_and_keep_the_record_current() {
     let script = VendorScript {
         acts: vec![(15 * SECOND, Act::ReInvite)],
