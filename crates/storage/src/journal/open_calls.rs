@@ -29,7 +29,10 @@ impl OpenCalls {
                 let Some(dialogs) = self.calls.get_mut(&cdr_id) else {
                     return;
                 };
-                dialogs.remove(&attempt);
+                // The last one stays: its CDR is still to be written, with the end that is noted below.
+                if dialogs.len() > 1 {
+                    dialogs.remove(&attempt);
+                }
                 for call in dialogs.values_mut() {
                     if let Some(ended) = call.cdr.attempts.get_mut(usize::from(attempt)) {
                         ended.ended_us = Some(ended_us);

@@ -126,6 +126,28 @@ fn one_dialog_that_ended_is_gone_and_the_other_keeps_what_it_cost() {
 }
 
 #[test]
+fn a_call_whose_last_dialog_ended_stays_until_its_cdr_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let over = |call: u128| Record::AttemptEnded {
+        cdr_id: answered_call(call).cdr.cdr_id,
+        attempt: 0,
+        ended_us: 77,
+        duration_us: 5,
+        cause: Cause::Answered,
+    };
+    write(
+        directory.path(),
+        1,
+        0,
+        &[answered(1), over(1), answered(2), over(2), ended(2)],
+    );
+    let recovery = recover(directory.path()).unwrap();
+    assert_eq!(open_ids(&recovery), [1]);
+    let attempt = &recovery.calls[0].cdr.attempts[0];
+    assert_eq!((attempt.ended_us, attempt.duration_us), (Some(77), 5));
+}
+
+#[test]
 fn a_carried_call_is_open_until_it_is_settled() {
     let directory = tempfile::tempdir().unwrap();
     write(
