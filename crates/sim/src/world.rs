@@ -133,6 +133,10 @@ pub struct World {
     pub to_nowhere: Vec<Datagram>,
     /// Added to the wall clock, µs: an operator sets the time.
     pub wall_step_us: i64,
+    /// Whose replies are kept.
+    pub keep_replies: Option<SocketAddr>,
+    /// What that host heard, as text.
+    pub replies: Vec<String>,
     cores: Vec<ProxyCore>,
     output: Output,
     pending: EventQueue<Pending>,
@@ -207,6 +211,8 @@ impl World {
             counters: Arc::new(TrunkCounters::new()),
             to_nowhere: Vec::new(),
             wall_step_us: 0,
+            keep_replies: None,
+            replies: Vec::new(),
             cores: Vec::new(),
             output: Output::new(),
             pending: EventQueue::default(),
@@ -350,6 +356,30 @@ impl World {
         Now {
             mono_us: self.now_us - self.boot_us,
             wall_us: wall_us(self.now_us) + self.wall_step_us,
+        }
+    }
+
+    /// New routing data while calls are up: vendors without a rate are taken out.
+    ///
+    /// # Panics
+    /// When the routing data of the run itself is wrong.
+    #[expect(clippy::expect_used, reason = "constants of the simulation, not input")]
+    pub fn reload(&mut self, rates: &[Option<&str>]) {
+        let vendors = self.vendors.iter().zip(rates);
+        let specs: Vec<VendorSpec> = vendors
+            .filter_map(|(host, rate)| {
+                Some(VendorSpec {
+                    name: host.agent.name().to_owned(),
+                    rate: (*rate)?.to_owned(),
+                    channel_limit: None,
+                    gateways: vec![host.agent.address.to_string()],
+                })
+            })
+            .collect();
+        let snapshot = routing_data::snapshot(&self.config.customer, &specs, &mut self.slots);
+        self.snapshot = Arc::new(snapshot.expect("the run's routing data"));
+        for core in &mut self.cores {
+            core.set_snapshot(Arc::clone(&self.snapshot));
         }
     }
 
@@ -549,6 +579,10 @@ impl World {
             return;
         }
         let (now_us, from) = (self.now_us, datagram.from);
+        if self.keep_replies == Some(datagram.to) {
+            let text = String::from_utf8_lossy(&datagram.bytes);
+            self.replies.push(text.into_owned());
+        }
         if let Some(host) = self
             .callers
             .iter_mut()

@@ -220,3 +220,97 @@ fn a_request_of_an_unknown_source_is_refused_and_added_up() {
         .collect();
     assert_eq!(refused, [1]);
 }
+
+#[test]
+fn a_reload_in_mid_call_changes_neither_its_price_nor_its_channels() {
+    let mut world = world_of(vec![VendorScript::default(), VendorScript::default()]);
+    world.callers[0].plan(CallPlan::default());
+    world.callers[0].plan(CallPlan {
+        starts_us: 7 * SECOND,
+        ..CallPlan::default()
+    });
+    world.run_until(5 * SECOND);
+    // The first vendor's price is ten times what it was, and the second one is taken out.
+    world.reload(&[Some("0.60"), None]);
+    finish(&mut world);
+    let prices: Vec<_> = world
+        .cdrs()
+        .iter()
+        .map(|cdr| cdr.rated().vendor_price)
+        .collect();
+    assert_eq!(prices, [Some(decimal("0.011")), Some(decimal("0.11"))]);
+}
+
+#[test]
+fn a_vendor_taken_out_in_mid_call_can_still_hang_up() {
+    let script = VendorScript {
+        acts: vec![(8 * SECOND, Act::Bye)],
+        ..VendorScript::default()
+    };
+    let mut world = world_of(vec![VendorScript::refuse(503), script]);
+    world.callers[0].plan(CallPlan {
+        acts: Vec::new(),
+        ..CallPlan::default()
+    });
+    world.run_until(5 * SECOND);
+    world.reload(&[Some("0.06"), None]);
+    finish(&mut world);
+    let cdr = only_cdr(&world);
+    assert_eq!(cdr.ended_by, Some(EndedBy::Callee));
+    assert_eq!(cdr.duration_us, 8 * SECOND);
+}
+
+/// Sends a request outside any dialog from the customer's host, and gives the statuses that came back.
+fn ask(world: &mut sim::world::World, method: &str, uri: &str) -> Vec<String> {
+    let proxy = sim::world::PROXY.parse().unwrap();
+    let request = sim::sip_text::SipText::request(method, uri)
+        .with("Max-Forwards", "70")
+        .with("From", "<sip:x@198.51.100.10>;tag=1")
+        .with("To", &format!("<{uri}>"))
+        .with("Call-ID", &format!("{method}-{}", world.now_us))
+        .with("CSeq", &format!("1 {method}"));
+    let start_us = world.now_us;
+    let here = world.callers[0].agent.address;
+    world.callers[0]
+        .agent
+        .start_client(start_us, request, proxy);
+    world.keep_replies = Some(here);
+    world.run_until(start_us + 100 * MS);
+    assert!(world.faults.is_empty(), "{:?}", world.faults);
+    std::mem::take(&mut world.replies)
+}
+
+#[test]
+fn options_to_the_proxy_itself_says_whether_it_takes_calls() {
+    let mut world = world_of(vec![VendorScript::default()]);
+    let heard = ask(&mut world, "OPTIONS", "sip:192.0.2.1:5060");
+    assert!(
+        heard.len() == 1 && heard[0].starts_with("SIP/2.0 200 "),
+        "{heard:?}"
+    );
+    world.set_draining(true);
+    let heard = ask(&mut world, "OPTIONS", "sip:192.0.2.1:5060");
+    assert!(
+        heard.len() == 1 && heard[0].starts_with("SIP/2.0 503 "),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn a_refused_method_is_answered_405_with_allow_and_others_are_routed() {
+    let mut world = world_of(vec![VendorScript::default()]);
+    let heard = ask(&mut world, "REGISTER", "sip:192.0.2.1:5060");
+    assert!(
+        heard.len() == 1 && heard[0].starts_with("SIP/2.0 405 "),
+        "{heard:?}"
+    );
+    assert!(heard[0].contains("\r\nAllow: "), "{heard:?}");
+    let heard = ask(&mut world, "MESSAGE", "sip:4930123@192.0.2.1:5060");
+    assert!(
+        heard.len() == 1 && heard[0].starts_with("SIP/2.0 200 "),
+        "{heard:?}"
+    );
+    assert_eq!(world.vendors[0].other, ["MESSAGE"]);
+    world.run_until(60 * SECOND);
+    assert_eq!((world.live_transactions(), world.cdrs().len()), (0, 0));
+}
