@@ -6,90 +6,33 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use accounting::{AnsweredCall, Record};
+use accounting::Record;
 use proxy_core::steer;
-use proxy_core::{CoreConfig, JobResult, ListenerInfo, Now, Output, Policy, ProxyCore, Stat};
+use proxy_core::{CoreConfig, JobResult, ListenerInfo, Now, Output, ProxyCore, Stat};
 use routing::{SlotRegistry, Snapshot, TrunkCounters, TrunkId};
 use transaction_layer::{Flow, TimerConfig, Transport};
-use uuid::Uuid;
 
 use crate::clock::{EventQueue, SECOND, wall_us};
-use crate::jobs::{self, JobsConfig};
+use crate::jobs;
 use crate::leg::FOREIGN;
-use crate::network::{Datagram, LinkQuality, Network};
+use crate::network::{Datagram, Network};
 use crate::peer_caller::CallerHost;
-use crate::peer_vendor::{VendorHost, VendorScript};
-use crate::routing_data::{self, CustomerSpec, VendorSpec, customer_trunk, vendor_trunk};
+use crate::peer_vendor::VendorHost;
+use crate::routing_data::{self, VendorSpec, customer_trunk, vendor_trunk};
 use crate::tap::Tap;
+
+mod config;
+mod restart;
+mod trace;
+mod views;
+
+pub use config::{VendorPlan, WorldConfig};
+use trace::{trace, trace_line};
 
 /// Where the proxy listens.
 pub const PROXY: &str = "192.0.2.1:5060";
 /// Events at one moment before a run counts as stuck.
 const STUCK_EVENTS_MAX: u32 = 20_000;
-
-/// What a run is made of.
-#[derive(Clone, Debug)]
-pub struct WorldConfig {
-    /// Seeds the network, the jobs and the core.
-    pub seed: u64,
-    /// Lanes of the proxy.
-    pub lanes: u8,
-    /// The quality of all links that have no own.
-    pub link: LinkQuality,
-    /// The operator's policy.
-    pub policy: Policy,
-    /// The customer.
-    pub customer: CustomerSpec,
-    /// How jobs are answered.
-    pub jobs: JobsConfig,
-    /// Unknown addresses answer by ICMP.
-    pub icmp: bool,
-    /// Requests that a stranger repeats from an address of his own, perhaps with some bytes changed, ‰.
-    pub stranger_permille: u16,
-    /// Prints every datagram, job and record.
-    pub trace: bool,
-}
-
-impl Default for WorldConfig {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            lanes: 1,
-            link: LinkQuality::CLEAN,
-            policy: Policy::default(),
-            customer: CustomerSpec::default(),
-            jobs: JobsConfig::default(),
-            icmp: false,
-            stranger_permille: 0,
-            trace: false,
-        }
-    }
-}
-
-/// A vendor in the run: its row and the scripts of its gateways.
-#[derive(Clone, Debug)]
-pub struct VendorPlan {
-    /// Its price per minute.
-    pub rate: String,
-    /// Most concurrent calls.
-    pub channel_limit: Option<u32>,
-    /// The gateway's address in the table, when it is not its socket address (a host name).
-    pub gateway: Option<String>,
-    /// What it does with the INVITEs that come, in order.
-    pub scripts: Vec<VendorScript>,
-}
-
-impl VendorPlan {
-    /// A vendor without limits.
-    pub fn new(rate: &str, scripts: Vec<VendorScript>) -> Self {
-        Self {
-            rate: rate.to_owned(),
-            channel_limit: None,
-            gateway: None,
-            scripts,
-        }
-    }
-}
 
 /// A record with its moment.
 #[derive(Clone, Debug)]
@@ -269,89 +212,6 @@ impl World {
         self.config.seed ^ u64::from(self.boot)
     }
 
-    /// The proxy's process dies and starts again at once with another number of lanes; open calls are restored.
-    pub fn restart(&mut self, lanes: u8) -> usize {
-        self.keep_stats();
-        self.tap.forget_finals();
-        self.down = false;
-        self.boot += 1;
-        self.boot_us = self.now_us;
-        self.config.lanes = lanes;
-        self.boot();
-        let open = self.open_calls();
-        let now = self.now();
-        for call in &open {
-            let lane = steer::lane_of_call_id(call.cdr.call_id.as_bytes(), lanes, self.hash_seed());
-            if let Some(core) = self.cores.get_mut(usize::from(lane)) {
-                core.restore_call(now, call);
-            }
-        }
-        self.drain(None);
-        open.len()
-    }
-
-    /// True once the process has been started again.
-    pub fn was_restarted(&self) -> bool {
-        self.boot > 1
-    }
-
-    /// The process is dead: whatever is sent to it is lost until `restart`.
-    pub fn kill(&mut self) {
-        self.down = true;
-    }
-
-    /// The answered calls that have no end yet, as the journal gives them back: by attempt, the last one kept until its CDR.
-    fn open_calls(&self) -> Vec<AnsweredCall> {
-        let mut open: Vec<AnsweredCall> = Vec::new();
-        for recorded in &self.records {
-            match &recorded.record {
-                Record::Answered(call) => {
-                    let id = call.cdr.cdr_id;
-                    open.retain(|known| known.cdr.cdr_id != id || known.attempt != call.attempt);
-                    for known in open.iter_mut().filter(|known| known.cdr.cdr_id == id) {
-                        known.cdr = call.cdr.clone();
-                    }
-                    open.push((**call).clone());
-                }
-                Record::Updated(update) => {
-                    let same = |call: &&mut AnsweredCall| {
-                        call.cdr.cdr_id == update.cdr_id && call.attempt == update.attempt
-                    };
-                    if let Some(call) = open.iter_mut().find(same) {
-                        if let Some(leg) = &update.caller {
-                            call.caller = leg.clone();
-                        }
-                        if let Some(leg) = &update.callee {
-                            call.callee = leg.clone();
-                        }
-                    }
-                }
-                Record::Ended(cdr) => open.retain(|call| call.cdr.cdr_id != cdr.cdr_id),
-                Record::AttemptEnded {
-                    cdr_id,
-                    attempt,
-                    ended_us,
-                    duration_us,
-                    cause,
-                } => {
-                    let same = |call: &AnsweredCall| call.cdr.cdr_id == *cdr_id;
-                    if open.iter().filter(|call| same(call)).count() > 1 {
-                        open.retain(|call| !same(call) || call.attempt != *attempt);
-                    }
-                    let place = usize::from(*attempt);
-                    let calls = open.iter_mut().filter(|call| same(call));
-                    for ended in calls.filter_map(|call| call.cdr.attempts.get_mut(place)) {
-                        ended.ended_us = Some(*ended_us);
-                        ended.duration_us = *duration_us;
-                        ended.cause = *cause;
-                    }
-                }
-                _ => {}
-            }
-        }
-        open
-    }
-
     fn now(&self) -> Now {
         Now {
             mono_us: self.now_us - self.boot_us,
@@ -399,73 +259,6 @@ impl World {
                 .sum();
             *self.past.entry(stat.as_str()).or_default() += value;
         }
-    }
-
-    /// A counter over all lanes and boots.
-    pub fn stat(&self, stat: Stat) -> u64 {
-        let current: u64 = self.cores.iter().map(|core| core.stats().value(stat)).sum();
-        current + self.past.get(stat.as_str()).copied().unwrap_or(0)
-    }
-
-    /// Refusals by cause over all lanes of this boot.
-    pub fn refused(&self, cause: accounting::Cause) -> u64 {
-        self.cores
-            .iter()
-            .map(|core| core.stats().refused(cause))
-            .sum()
-    }
-
-    /// Transactions left in all lanes.
-    pub fn live_transactions(&self) -> usize {
-        self.cores.iter().map(ProxyCore::live_transactions).sum()
-    }
-
-    /// Calls left in all lanes.
-    pub fn live_calls(&self) -> usize {
-        self.cores.iter().map(ProxyCore::live_calls).sum()
-    }
-
-    /// Channels in use of every trunk, customer first.
-    pub fn channels(&self) -> Vec<u32> {
-        let slot = |trunk: &TrunkId| self.slots.slot(*trunk).unwrap_or(0);
-        self.limits
-            .iter()
-            .map(|(trunk, _)| self.counters.channels(slot(trunk)))
-            .collect()
-    }
-
-    /// The finished CDRs, in order.
-    pub fn cdrs(&self) -> Vec<&accounting::Cdr> {
-        let ended = self
-            .records
-            .iter()
-            .filter_map(|recorded| match &recorded.record {
-                Record::Ended(cdr) => Some(&**cdr),
-                _ => None,
-            });
-        ended.collect()
-    }
-
-    /// The finished CDR of a call, if there is exactly one.
-    pub fn cdr(&self, call_id: &str) -> Option<&accounting::Cdr> {
-        let all: Vec<_> = self
-            .cdrs()
-            .into_iter()
-            .filter(|cdr| cdr.call_id == call_id)
-            .collect();
-        if let [cdr] = all[..] { Some(cdr) } else { None }
-    }
-
-    /// Ids of calls with an `Answered` record.
-    pub fn answered_ids(&self) -> Vec<Uuid> {
-        let answered = self
-            .records
-            .iter()
-            .filter_map(|recorded| match &recorded.record {
-                Record::Answered(call) => Some(call.cdr.cdr_id),
-                _ => None,
-            });
-        answered.collect()
     }
 
     /// Runs until `end_us` of virtual time.
@@ -846,29 +639,4 @@ fn outcomes(core: &ProxyCore) -> (u64, u64) {
         stats.value(Stat::DatagramsIn),
         OUTCOMES.iter().map(|stat| stats.value(*stat)).sum(),
     )
-}
-
-#[expect(clippy::print_stderr, reason = "the trace of a run is for people")]
-fn trace_line(now_us: u64, text: &str) {
-    eprintln!("{:>12.6} {text}", now_us as f64 / 1e6);
-}
-
-fn trace(now_us: u64, what: &str, datagram: &Datagram) {
-    let text = String::from_utf8_lossy(&datagram.bytes);
-    let start = text.lines().next().unwrap_or("");
-    let field = |name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name));
-        line.unwrap_or("").to_owned()
-    };
-    trace_line(
-        now_us,
-        &format!(
-            "{} → {} {what}: {start} | {} | {} | {}",
-            datagram.from,
-            datagram.to,
-            field("CSeq"),
-            field("Call-ID"),
-            field("X-Sim")
-        ),
-    );
 }

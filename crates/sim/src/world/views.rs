@@ -1,0 +1,78 @@
+//! What a run can be asked when it stands still: counters, channels, records.
+//! Leaves out the checks themselves (`invariants`).
+
+use accounting::Record;
+use proxy_core::{ProxyCore, Stat};
+use routing::TrunkId;
+use uuid::Uuid;
+
+use super::World;
+
+impl World {
+    /// A counter over all lanes and boots.
+    pub fn stat(&self, stat: Stat) -> u64 {
+        let current: u64 = self.cores.iter().map(|core| core.stats().value(stat)).sum();
+        current + self.past.get(stat.as_str()).copied().unwrap_or(0)
+    }
+
+    /// Refusals by cause over all lanes of this boot.
+    pub fn refused(&self, cause: accounting::Cause) -> u64 {
+        self.cores
+            .iter()
+            .map(|core| core.stats().refused(cause))
+            .sum()
+    }
+
+    /// Transactions left in all lanes.
+    pub fn live_transactions(&self) -> usize {
+        self.cores.iter().map(ProxyCore::live_transactions).sum()
+    }
+
+    /// Calls left in all lanes.
+    pub fn live_calls(&self) -> usize {
+        self.cores.iter().map(ProxyCore::live_calls).sum()
+    }
+
+    /// Channels in use of every trunk, customer first.
+    pub fn channels(&self) -> Vec<u32> {
+        let slot = |trunk: &TrunkId| self.slots.slot(*trunk).unwrap_or(0);
+        self.limits
+            .iter()
+            .map(|(trunk, _)| self.counters.channels(slot(trunk)))
+            .collect()
+    }
+
+    /// The finished CDRs, in order.
+    pub fn cdrs(&self) -> Vec<&accounting::Cdr> {
+        let ended = self
+            .records
+            .iter()
+            .filter_map(|recorded| match &recorded.record {
+                Record::Ended(cdr) => Some(&**cdr),
+                _ => None,
+            });
+        ended.collect()
+    }
+
+    /// The finished CDR of a call, if there is exactly one.
+    pub fn cdr(&self, call_id: &str) -> Option<&accounting::Cdr> {
+        let all: Vec<_> = self
+            .cdrs()
+            .into_iter()
+            .filter(|cdr| cdr.call_id == call_id)
+            .collect();
+        if let [cdr] = all[..] { Some(cdr) } else { None }
+    }
+
+    /// Ids of calls with an `Answered` record.
+    pub fn answered_ids(&self) -> Vec<Uuid> {
+        let answered = self
+            .records
+            .iter()
+            .filter_map(|recorded| match &recorded.record {
+                Record::Answered(call) => Some(call.cdr.cdr_id),
+                _ => None,
+            });
+        answered.collect()
+    }
+}
