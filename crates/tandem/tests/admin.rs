@@ -1,6 +1,9 @@
 //! A whole node on free loopback ports, asked over HTTP as an operator's tools would.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly wherever it stands")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may fail loudly wherever it stands"
+)]
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
