@@ -39,6 +39,8 @@ pub enum Fraud {
     RouteNowhere,
     /// No Route at all, a request URI that leads nowhere.
     TargetNowhere,
+    /// A BYE without a fault, which the far side is in league to refuse.
+    Collusion,
 }
 
 /// An address that belongs to no one in the simulation.
@@ -77,6 +79,8 @@ pub struct Leg {
     acts: VecDeque<(u64, Act)>,
     pending: Option<(u64, Act)>,
     acks: Vec<(u32, SocketAddr, Vec<u8>)>,
+    /// Statuses for the first BYEs of the peer, which do not end the call.
+    pub bye_refusals: VecDeque<u16>,
     proxy: SocketAddr,
     drop_route: bool,
     over: bool,
@@ -91,6 +95,7 @@ impl Leg {
             acts: acts.into(),
             pending: None,
             acks: Vec::new(),
+            bye_refusals: VecDeque::new(),
             proxy,
             drop_route,
             over: false,
@@ -218,7 +223,7 @@ impl Leg {
                     .replace(self.dialog.remote_tag(), "nobody");
                 bye.set("To", &wrong);
             }
-            Fraud::LowCseq => {}
+            Fraud::LowCseq | Fraud::Collusion => {}
             Fraud::ForeignSource => {
                 agent.put_via(&mut bye);
                 agent.mark(&mut bye);
@@ -321,6 +326,9 @@ impl Leg {
     fn accept(&mut self, now_us: u64, request: &SipText) -> u16 {
         match request.method() {
             "BYE" => {
+                if let Some(status) = self.bye_refusals.pop_front() {
+                    return status;
+                }
                 self.over = true;
                 self.log.bye_heard_us.get_or_insert(now_us);
                 self.log

@@ -55,6 +55,8 @@ pub struct VendorScript {
     pub drop_route: bool,
     /// The INVITE forks behind the gateway: another endpoint answers too, so many µs after the first.
     pub fork_us: Option<u64>,
+    /// Refuses the first BYEs with these statuses, and goes on talking.
+    pub bye_refusals: Vec<u16>,
     /// Further header fields of the final response.
     pub headers: Vec<(String, String)>,
 }
@@ -70,6 +72,7 @@ impl Default for VendorScript {
             contact_host: None,
             drop_route: false,
             fork_us: None,
+            bye_refusals: Vec::new(),
             headers: Vec::new(),
         }
     }
@@ -530,6 +533,7 @@ impl VendorCall {
             dialog.remote_cseq += self.pracks;
             let mut leg = Leg::new(dialog, acts, proxy, self.script.drop_route);
             leg.log.answered_us = Some(now_us);
+            leg.bye_refusals = self.script.bye_refusals.clone().into();
             self.leg = Some(leg);
             self.fork_at_us = self.script.fork_us.map(|us| now_us + us);
         }

@@ -222,6 +222,7 @@ fn draw_script(rng: &mut fastrand::Rng, place: usize) -> VendorScript {
         contact_host: (rng.u8(0..6) == 0).then(|| format!("media{place}.example")),
         drop_route: rng.u8(0..5) == 0,
         fork_us: (rng.u8(0..8) == 0).then(|| rng.u64(0..3 * SECOND)),
+        bye_refusals: Vec::new(),
         headers: Vec::new(),
     };
     if rng.u8(0..10) == 0 {

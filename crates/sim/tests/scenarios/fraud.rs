@@ -138,3 +138,43 @@ fn the_callee_cannot_stop_the_meter_either() {
         assert_eq!(only_cdr(&world).duration_us, 20_010_000, "{fraud:?}");
     }
 }
+
+#[test]
+fn a_bye_that_the_far_side_refuses_leaves_the_meter_running() {
+    for status in [400, 403, 483, 500, 503, 603] {
+        let script = VendorScript {
+            bye_refusals: vec![status],
+            ..VendorScript::default()
+        };
+        let mut world = world_of(vec![script]);
+        let acts = vec![
+            (2 * SECOND, Act::Fraud(Fraud::Collusion)),
+            (20 * SECOND, Act::Bye),
+        ];
+        call(
+            &mut world,
+            CallPlan {
+                acts,
+                ..CallPlan::default()
+            },
+        );
+        assert_eq!(answer_to_fraud(&world), status);
+        assert_eq!(only_cdr(&world).duration_us, 20_010_000, "{status}");
+    }
+}
+
+#[test]
+fn a_bye_answered_481_ends_the_call_when_it_came() {
+    let script = VendorScript {
+        bye_refusals: vec![481],
+        ..VendorScript::default()
+    };
+    let mut world = world_of(vec![script]);
+    world.callers[0].plan(CallPlan {
+        acts: vec![(2 * SECOND, Act::Bye)],
+        ..CallPlan::default()
+    });
+    world.run_until(200 * SECOND);
+    assert_eq!(only_cdr(&world).duration_us, 2_010_000);
+    assert_eq!((world.live_calls(), world.channels()), (0, vec![0, 0]));
+}
