@@ -1,5 +1,6 @@
 //! What a run is made of: seeds, lanes, links, policy, customer, vendors and their scripts.
-//! Plain values with a default of everything clean. Leaves out what the peers do (`peer_caller`, `peer_vendor`).
+//! Plain values with a default of everything clean.
+//! Leaves out what the peers do (`peer_caller`, `peer_vendor`).
 
 use proxy_core::Policy;
 

@@ -1,4 +1,5 @@
-//! The process dies and comes back: answered calls are restored from their records, all else is forgotten.
+//! The process dies and comes back with any number of lanes.
+//! Answered calls are restored from their records, all else is forgotten.
 //! Leaves out the files of the journal, whose recovery is tested where it is written.
 
 use accounting::{AnsweredCall, Record};

@@ -1,5 +1,6 @@
 //! One line for every datagram, job and record of a traced run.
-//! For people; nothing reads it. Leaves out message bodies.
+//! For people; nothing reads it.
+//! Leaves out message bodies.
 
 use crate::network::Datagram;
 

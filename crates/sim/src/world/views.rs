@@ -1,4 +1,5 @@
-//! What a run can be asked when it stands still: counters, channels, records.
+//! What a run can be asked when it stands still.
+//! Counters over all lanes and boots, channels in use, records.
 //! Leaves out the checks themselves (`invariants`).
 
 use accounting::Record;
