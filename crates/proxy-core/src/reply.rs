@@ -5,7 +5,7 @@
 
 use crate::{
     config::CoreConfig,
-    context::ContextRef,
+    context::{ContextRef, NOBODY},
     core::ProxyCore,
     output::{Now, Output},
     stats::Stat,
@@ -178,6 +178,18 @@ impl ProxyCore {
         reject: &Reject,
         out: &mut Output,
     ) {
+        out.outbox.push_with(&reply_flow(request, flow), |bytes| {
+            self.write_refusal(request, flow, reject, bytes);
+        });
+    }
+
+    fn write_refusal(
+        &self,
+        request: &Message<'_>,
+        flow: &Flow,
+        reject: &Reject,
+        bytes: &mut Vec<u8>,
+    ) {
         let tag = self.stateless_tag(request);
         let headers = reject
             .header
@@ -194,9 +206,7 @@ impl ProxyCore {
             headers: headers.as_slice(),
             copy_record_route: false,
         };
-        out.outbox.push_with(&reply_flow(request, flow), |bytes| {
-            write_response(request, &parts, bytes)
-        });
+        write_response(request, &parts, bytes);
     }
 
     /// Refuses a new request: answered, counted, and for an INVITE added up by source and minute.
@@ -214,6 +224,31 @@ impl ProxyCore {
             self.count_refused(now, flow, reject.cause, customer);
         }
         self.reply_statelessly(request, flow, reject, out);
+    }
+
+    /// Refuses like [`Self::refuse`], but for a reason that may pass within a moment: a transaction sees to it that a
+    /// retransmission hears the same answer, and is not taken for another call.
+    pub(crate) fn refuse_for_now(
+        &mut self,
+        now: Now,
+        request: &Message<'_>,
+        flow: &Flow,
+        reject: &Reject,
+        customer: &str,
+        out: &mut Output,
+    ) {
+        let Ok(server) = self.transactions.start_server(request, flow, NOBODY) else {
+            return self.refuse(now, request, flow, reject, Some(customer), out);
+        };
+        self.stats.refuse(reject.cause);
+        if request.method() == Method::Invite {
+            self.count_refused(now, flow, reject.cause, Some(customer));
+        }
+        let mut bytes = self.buffer();
+        self.write_refusal(request, flow, reject, &mut bytes);
+        self.transactions
+            .respond(now.mono_us, server, reject.status, &bytes, &mut out.outbox);
+        self.recycle(bytes);
     }
 
     fn count_refused(&mut self, now: Now, flow: &Flow, cause: Cause, customer: Option<&str>) {

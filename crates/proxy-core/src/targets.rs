@@ -83,60 +83,19 @@ impl ProxyCore {
                 out,
             );
         }
-        if self.draining {
-            return self.refuse(
-                now,
-                request,
-                flow,
-                &Reject::new(503, Cause::Draining),
-                name,
-                out,
-            );
-        }
-        if self.contexts.is_full() || self.calls.len() >= self.config.policy.calls_max {
-            self.stats.count(Stat::TablesFull);
-            return self.refuse(
-                now,
-                request,
-                flow,
-                &Reject::new(503, Cause::Overload),
-                name,
-                out,
-            );
-        }
-        if invite
-            && let Err(cause) = self.take_limits(
-                now,
-                customer.slot,
-                customer.channel_limit,
-                customer.cps_limit,
-            )
-        {
-            let reject = Reject::new(self.config.policy.limit_status, cause);
-            return self.refuse(now, request, flow, &reject, name, out);
-        }
-        if !invite
-            && !self
-                .config
-                .counters
-                .try_take_cps(customer.slot, customer.cps_limit, now.mono_us)
-        {
-            let reject = Reject::new(self.config.policy.limit_status, Cause::LimitCps);
-            return self.refuse(now, request, flow, &reject, name, out);
-        }
-        let Some(context) = self.open_context(now, request, flow, Role::Initial, out) else {
+        let admitted = self.admit(now, customer, invite);
+        let context = match admitted {
+            Ok(()) => self.open_context(now, request, flow, Role::Initial, out),
+            Err(reject) => {
+                return self.refuse_for_now(now, request, flow, &reject, &customer.name, out);
+            }
+        };
+        let Some(context) = context else {
             if invite {
                 self.give_channel(Some(customer.slot));
             }
-            self.stats.count(Stat::TablesFull);
-            return self.refuse(
-                now,
-                request,
-                flow,
-                &Reject::new(503, Cause::Overload),
-                name,
-                out,
-            );
+            let reject = self.table_full();
+            return self.refuse(now, request, flow, &reject, name, out);
         };
         if invite {
             self.open_call(now, request, flow, context, matched);
