@@ -225,12 +225,8 @@ fn read_header(
             Some(column) => order.push(column),
             None => {
                 let hint = hint(&name, columns.iter().map(|column| column.name));
-                let message = format!(
-                    "{} is not a column; allowed: {}{hint}",
-                    quoted(&name),
-                    column_list(kind)
-                );
-                fault::push(faults, at("", message));
+                let message = format!("is not a column; allowed: {}{hint}", column_list(kind));
+                fault::push(faults, at(&quoted(&name), message));
             }
         }
     }

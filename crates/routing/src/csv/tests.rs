@@ -169,7 +169,7 @@ fn an_unknown_column_is_named_with_its_nearest_neighbour() {
     let told: Vec<_> = told.lines().collect();
     assert_eq!(told.len(), 4, "{told:?}");
     assert!(told[0].starts_with(
-        "rates.csv:1: \"Rate\" is not a column; allowed: sheet, prefix, rate, connect_fee*"
+        "rates.csv:1: \"Rate\": is not a column; allowed: sheet, prefix, rate, connect_fee*"
     ));
     assert!(told[0].ends_with("; did you mean \"rate\"?"), "{}", told[0]);
     assert!(
