@@ -8,9 +8,9 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use crate::batch::Outbound;
-use crate::caller::{session_description, write_reply, write_reply_head};
+use crate::caller::{LATE_ACK, session_description, write_reply, write_reply_head};
 use crate::report::{CalleeCounts, Report};
-use crate::scan::{Scan, number};
+use crate::scan::{Scan, number, parameter};
 use crate::schedule::{NEVER, Resend, ResendStep, Schedule, Slot, T2_US};
 
 /// What a callee does with an INVITE.
@@ -252,6 +252,8 @@ impl Callee {
         match leg.state {
             State::Answered => leg.state = State::Confirmed,
             State::Refused => leg.state = State::Ended,
+            // The one before the BYE was lost, and this one was sent after it.
+            State::Ended if is_late_ack(scan) => return,
             // The first ACK of an answered leg comes only now, after its BYE: swapped on the way.
             State::Ended if !leg.acked => self.ack_after_bye += 1,
             State::Ringing | State::Confirmed | State::Ended => {}
@@ -362,6 +364,15 @@ impl Callee {
         report.missing.bye_without_ack += never_acked as u64;
         report.stray += self.stray;
     }
+}
+
+/// Whether the caller, whose Via is the last, sent this ACK after the BYE.
+fn is_late_ack(scan: &Scan<'_>) -> bool {
+    scan.vias
+        .as_slice()
+        .last()
+        .and_then(|via| parameter(via, b"branch"))
+        .is_some_and(|branch| branch.ends_with(&[b'.', LATE_ACK]))
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ use crate::schedule::{NEVER, Resend, ResendStep, Schedule, Slot, T2_US};
 /// Calls started in one turn at most, so that answers are read in between even when the caller runs late.
 const STARTS_PER_TURN_MAX: u32 = 64;
 
+/// The last letter in the branch of an ACK that was sent after the BYE of its call.
+pub const LATE_ACK: u8 = b'l';
+
 /// What the caller is to do.
 #[derive(Clone, Debug)]
 pub struct CallerPlan {
@@ -609,8 +612,13 @@ impl Caller {
         });
     }
 
+    /// One that leaves after the BYE says so in its branch: behind the BYE is then its right place.
     fn send_ack(&self, index: u32, dialog: &Dialog, out: &mut Outbound) {
-        self.send_in_dialog(index, "ACK", 1, 'a', dialog, out);
+        let kind = match self.calls[index as usize].state {
+            State::HangingUp | State::Done => char::from(LATE_ACK),
+            State::Calling | State::Proceeding | State::Up => 'a',
+        };
+        self.send_in_dialog(index, "ACK", 1, kind, dialog, out);
     }
 
     fn send_bye(&self, index: u32, out: &mut Outbound) {

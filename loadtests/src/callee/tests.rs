@@ -58,6 +58,24 @@ fn an_ack_after_the_bye_is_an_order_fault_and_one_that_never_comes_is_missing() 
 }
 
 #[test]
+fn an_ack_sent_after_the_bye_is_in_its_place_behind_it_and_stands_in_for_none() {
+    let (mut callee, mut socket) = callee(Behaviour::Answer);
+    let tag = ";tag=00000007t0.0";
+    feed(&mut callee, &mut socket, &request("INVITE", "", ""));
+    feed(&mut callee, &mut socket, &request("BYE", tag, ""));
+    let late = request("ACK", tag, "").replace("branch=z9hG4bK0", "branch=z9hG4bK.7.0.l");
+    feed(&mut callee, &mut socket, &late);
+    let report = report_of(&callee);
+    assert_eq!(
+        (report.order.total(), report.missing.bye_without_ack),
+        (0, 1)
+    );
+    // The one that was sent before the BYE, overtaken.
+    feed(&mut callee, &mut socket, &request("ACK", tag, ""));
+    assert_eq!(report_of(&callee).order.ack_after_bye, 1);
+}
+
+#[test]
 fn an_ack_in_its_place_is_no_fault_even_when_it_comes_again_after_the_bye() {
     let (mut callee, mut socket) = callee(Behaviour::Answer);
     feed(&mut callee, &mut socket, &request("INVITE", "", ""));
