@@ -111,17 +111,22 @@ impl ProxyCore {
 
     fn cookie_of(&self, now: Now, request: &Message<'_>) -> Option<(Cookie, Side)> {
         let route = request.routes().next()?.ok()?;
-        let Ok(Uri::Sip(uri)) = Uri::parse(route.uri) else {
+        let found = self.cookie_in(route.uri, request)?;
+        (i64::from(found.0.expires_s) * 1_000_000 > now.wall_us).then_some(found)
+    }
+
+    /// The valid cookie of a URI in `message`, expired or not.
+    pub(crate) fn cookie_in(&self, uri: &[u8], message: &Message<'_>) -> Option<(Cookie, Side)> {
+        let Ok(Uri::Sip(uri)) = Uri::parse(uri) else {
             return None;
         };
         let text = uri.params.get(cookie::PARAM)?;
-        let found = self.keys.open(
+        self.keys.open(
             text,
-            request.call_id(),
-            request.from_tag(),
-            request.to_tag(),
-        )?;
-        (i64::from(found.0.expires_s) * 1_000_000 > now.wall_us).then_some(found)
+            message.call_id(),
+            message.from_tag(),
+            message.to_tag(),
+        )
     }
 
     /// Whether the source is the trunk of the side that the tags say it is.

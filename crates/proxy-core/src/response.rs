@@ -339,16 +339,24 @@ impl ProxyCore {
             Ok(ContactValue::Address(address)) => Some(address.uri.to_vec()),
             _ => None,
         });
+        // A spiral has been here more than once: what another pass recorded is not ours (§16.6(4) asks for no more than
+        // a URI that we know again).
+        let is_ours = |uri: &[u8]| {
+            self.own.is_uri(uri)
+                && self
+                    .cookie_in(uri, response)
+                    .is_none_or(|(cookie, _)| cookie.cdr_id == id)
+        };
         // Routes that stand above ours were added between us and the callee; toward it they run backwards (§12.1.2).
         let mut routes: Vec<Vec<u8>> = response
             .record_routes()
-            .map_while(|route| route.ok().filter(|route| !self.own.is_uri(route.uri)))
+            .map_while(|route| route.ok().filter(|route| !is_ours(route.uri)))
             .map(|route| route.value.to_vec())
             .collect();
         let has_ours = response
             .record_routes()
             .flatten()
-            .any(|route| self.own.is_uri(route.uri));
+            .any(|route| is_ours(route.uri));
         if has_ours {
             routes.reverse();
         } else {
