@@ -299,5 +299,9 @@ fn has_ended(restored: &AnsweredCall) -> bool {
 }
 
 fn tagged(address: &[u8], tag: &[u8]) -> Vec<u8> {
+    if tag.is_empty() {
+        // §12.2.1.1: a peer with a null tag is written without one.
+        return address.to_vec();
+    }
     [address, b";tag=", tag].concat()
 }
