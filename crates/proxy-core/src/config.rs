@@ -4,7 +4,7 @@
 
 use routing::TrunkCounters;
 use std::{net::SocketAddr, sync::Arc};
-use transaction_layer::{TimerConfig, Transport};
+use transaction_layer::{TRANSACTIONS_MAX, TimerConfig, Transport};
 
 /// One listener, as Via, Record-Route and Contact name it.
 #[derive(Clone, Debug)]
@@ -85,6 +85,8 @@ pub struct Policy {
     pub durability: Durability,
     /// Calls in memory, at most; the next INVITE is answered 503.
     pub calls_max: usize,
+    /// Transactions in memory, at most; beyond, requests are answered 503.
+    pub transactions_max: usize,
 }
 
 impl Default for Policy {
@@ -110,6 +112,7 @@ impl Default for Policy {
                 .to_vec(),
             durability: Durability::Group,
             calls_max: 1_000_000,
+            transactions_max: TRANSACTIONS_MAX,
         }
     }
 }

@@ -64,7 +64,11 @@ impl ProxyCore {
         Self {
             snapshot: Rc::new(snapshot),
             draining: false,
-            transactions: Transactions::new(config.timers, config.seed),
+            transactions: Transactions::with_limit(
+                config.timers,
+                config.seed,
+                config.policy.transactions_max,
+            ),
             contexts: Contexts::default(),
             calls: Calls::default(),
             wheel: TimerWheel::new(),
