@@ -1,0 +1,83 @@
+//! CANCEL and the Reason that comes with it: what goes on to a vendor, and what the CDR keeps.
+
+use crate::bench::*;
+use accounting::EndedBy;
+
+const CONTACT: &str = "Contact: <sip:callee@203.0.113.10>\r\n";
+const CLEARED: &str = "Reason: Q.850;cause=16\r\n";
+
+#[test]
+fn the_cancel_of_a_reinvite_leaves_the_end_of_the_call_open() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let (caller, callee) = bench.answered_call();
+    let invite = bench.request(&caller, "INVITE", "sip:callee@203.0.113.10", 2, "");
+    let sent = bench.send(CALLER, &invite);
+    let forwarded = only(&sent, "INVITE").clone();
+    let ringing = reply(&forwarded.text, 180, "", CONTACT);
+    bench.send(VENDOR, &ringing);
+    let cancel = beside(&invite, "CANCEL", &caller.to, CLEARED);
+    let sent = bench.send(CALLER, &cancel);
+    assert_eq!(
+        summary(&sent),
+        [(CALLER.to_owned(), "200"), (VENDOR.to_owned(), "CANCEL")]
+    );
+    let terminated = reply(&forwarded.text, 487, "", "");
+    let sent = bench.send(VENDOR, &terminated);
+    assert_eq!(only(&sent, "487").to.to_string(), CALLER);
+    let ack = beside(&invite, "ACK", &caller.to, "");
+    bench.send(CALLER, &ack);
+
+    bench.wait(5 * SECOND);
+    let bye = bench.request(&callee, "BYE", "sip:caller@198.51.100.10", 1, "");
+    let sent = bench.send(VENDOR, &bye);
+    let ok = reply(&only(&sent, "BYE").text, 200, "", "");
+    bench.send(CALLER, &ok);
+    let cdr = bench.only_cdr();
+    assert_eq!(cdr.ended_by, Some(EndedBy::Callee));
+    assert_eq!((cdr.reason.as_deref(), cdr.q850_cause), (None, None));
+    bench.rest();
+}
+
+/// A vendor fails with a Reason, the next one rings, and the caller cancels with these lines: the CANCEL that went on.
+fn cancelled_after_a_failure(bench: &mut Bench, more: &str) -> Sent {
+    let invite = bench.invite();
+    let sent = bench.send(CALLER, &invite);
+    let failed = reply(
+        &only(&sent, "INVITE").text,
+        503,
+        "v0",
+        "Reason: Q.850;cause=34\r\n",
+    );
+    let sent = bench.send(VENDOR, &failed);
+    let second = only(&sent, "INVITE").clone();
+    assert_eq!(second.to.to_string(), SECOND_VENDOR);
+    let ringing = reply(&second.text, 180, "v1", CONTACT);
+    bench.send(SECOND_VENDOR, &ringing);
+    let cancel = beside(&invite, "CANCEL", "<sip:4930123@192.0.2.1>", more);
+    let sent = bench.send(CALLER, &cancel);
+    let cancel = only(&sent, "CANCEL").clone();
+    bench.send(SECOND_VENDOR, &reply(&cancel.text, 200, "v1", ""));
+    let sent = bench.send(SECOND_VENDOR, &reply(&second.text, 487, "v1", ""));
+    let terminated = only(&sent, "487");
+    let ack = beside(&invite, "ACK", terminated.header("To").unwrap(), "");
+    bench.send(CALLER, &ack);
+    bench.rest();
+    assert_eq!(bench.only_cdr().ended_by, Some(EndedBy::Caller));
+    cancel
+}
+
+#[test]
+fn the_reason_of_a_cancel_goes_on() {
+    let mut bench = Bench::new(&TWO_VENDORS);
+    let cancel = cancelled_after_a_failure(&mut bench, CLEARED);
+    assert_eq!(cancel.header("Reason"), Some("Q.850;cause=16"));
+    assert_eq!(bench.only_cdr().q850_cause, Some(16));
+}
+
+#[test]
+fn the_reason_of_a_failed_vendor_is_no_reason_to_cancel_the_next() {
+    let mut bench = Bench::new(&TWO_VENDORS);
+    let cancel = cancelled_after_a_failure(&mut bench, "");
+    assert_eq!(cancel.header("Reason"), None);
+    assert_eq!(bench.only_cdr().q850_cause, None);
+}

@@ -1,0 +1,17 @@
+//! The core driven by hand-made messages, where a scripted peer would have to be told to misbehave.
+//! One file for each thing that may go wrong; `bench` holds the core, the clock and the messages.
+//! Leaves out the network: what one core sends, a test reads.
+#![expect(clippy::unwrap_used, reason = "a test that finds nothing fails")]
+
+mod bench;
+
+mod answers;
+mod byes;
+mod cancels;
+mod capacity;
+mod cookies;
+mod durability;
+mod given_up;
+mod names;
+mod requests;
+mod spiral;
