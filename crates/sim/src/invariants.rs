@@ -28,6 +28,9 @@ pub fn faults_at_end(world: &World) -> Vec<String> {
             world.live_transactions()
         ));
     }
+    if world.live_contexts() != 0 {
+        faults.push(format!("{} contexts are left", world.live_contexts()));
+    }
     if world.live_calls() != 0 {
         faults.push(format!("{} calls are left", world.live_calls()));
     }

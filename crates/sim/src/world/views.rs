@@ -29,6 +29,11 @@ impl World {
         self.cores.iter().map(ProxyCore::live_transactions).sum()
     }
 
+    /// Contexts left in all lanes.
+    pub fn live_contexts(&self) -> usize {
+        self.cores.iter().map(ProxyCore::live_contexts).sum()
+    }
+
     /// Calls left in all lanes.
     pub fn live_calls(&self) -> usize {
         self.cores.iter().map(ProxyCore::live_calls).sum()
