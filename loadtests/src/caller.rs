@@ -518,7 +518,13 @@ impl Caller {
 
     fn on_cancel_response(&mut self, now_us: u64, status: u16, index: u32) {
         let call = &mut self.calls[index as usize];
-        if status >= 200 && call.state == State::Proceeding && call.cancel_sent {
+        if status < 200 || call.state != State::Proceeding || !call.cancel_sent {
+            return;
+        }
+        if status == 481 {
+            // The far side was started anew and knows no such INVITE: no final response will follow.
+            self.finish(index);
+        } else {
             // §9.1: the INVITE's own final response is waited for, 64·T1 at most.
             call.resend = Resend::wait_only(now_us);
             self.schedule.set(call.resend.at_us, index, Slot::Resend);

@@ -154,3 +154,19 @@ fn a_response_of_another_run_is_a_stray() {
     );
     assert_eq!((caller.stray, caller.answered()), (1, 0));
 }
+
+#[test]
+fn a_cancelled_call_waits_for_its_final_response_unless_the_far_side_knows_no_such_call() {
+    for (status, finished) in [("200 OK", 0), ("481 Call/Transaction Does Not Exist", 1)] {
+        let (mut caller, mut socket) = caller();
+        caller.plan.setup_max_us = 100;
+        caller.start_due(0, &mut socket.outbound);
+        let from = PROXY.parse().expect("an address");
+        let ringing = response("180 Ringing", "t", "");
+        caller.on_datagram(10, ringing.as_bytes(), from, &mut socket.outbound);
+        caller.on_timers(200, &mut socket.outbound);
+        let text = response(status, "t", "").replace("1 INVITE", "1 CANCEL");
+        caller.on_datagram(210, text.as_bytes(), from, &mut socket.outbound);
+        assert_eq!(caller.finished(), finished, "{status}");
+    }
+}

@@ -100,7 +100,7 @@ fn drill(workers_before: &str, workers_after: &str) {
         calls: CALLS,
         hold_us: NEVER,
         cancel_after_us: None,
-        setup_max_us: 8_000_000,
+        setup_max_us: 4_000_000,
         pin_target: false,
     };
     // A short ring, so that the kill finds calls in setup.
