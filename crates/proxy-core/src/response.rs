@@ -501,10 +501,10 @@ impl ProxyCore {
             }
             return;
         }
-        let better = context
-            .best
-            .as_ref()
-            .is_none_or(|best| rank(status) < rank(best.status));
+        // Of equals, what a vendor said tells the caller more than what stands for its silence.
+        let better = context.best.as_ref().is_none_or(|best| {
+            (rank(status), bytes.is_none()) < (rank(best.status), best.bytes.is_empty())
+        });
         if better {
             context.best = Some(Best {
                 status,

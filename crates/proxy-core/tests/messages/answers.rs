@@ -165,6 +165,32 @@ fn an_answer_after_our_final_response_is_billed_by_the_vendor() {
 }
 
 #[test]
+fn a_late_answer_is_what_the_record_is_about_though_another_vendor_came_after() {
+    let mut bench = Bench::new(&TWO_VENDORS);
+    let invite = bench.invite();
+    let sent = bench.send(CALLER, &invite);
+    let first = only(&sent, "INVITE").clone();
+    let sent = bench.wait(5 * SECOND);
+    let second = sent
+        .iter()
+        .find(|sent| sent.to.to_string() == SECOND_VENDOR);
+    let busy = reply(&second.unwrap().text, 486, "v1", "");
+    let sent = bench.send(SECOND_VENDOR, &busy);
+    let refused = only(&sent, "486");
+    bench.send(
+        CALLER,
+        &beside(&invite, "ACK", refused.header("To").unwrap(), ""),
+    );
+    let ok = reply(&first.text, 200, "v0", CONTACT);
+    let sent = bench.send(VENDOR, &ok);
+    let (_, callee) = Dialog::pair(only(&sent, "200"));
+    callee_ends(&mut bench, &callee);
+    let cdr = bench.only_cdr();
+    assert_eq!((cdr.status, cdr.vendor.as_deref()), (486, Some("v0")));
+    assert_eq!(cdr.rated().vendor_price, Some("0.01".parse().unwrap()));
+}
+
+#[test]
 fn an_answer_after_our_final_response_that_the_caller_takes_is_billed_to_him_too() {
     let mut bench = Bench::new(&ONE_VENDOR);
     let (caller, callee) = late_answer(&mut bench);
