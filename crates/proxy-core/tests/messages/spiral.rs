@@ -72,7 +72,7 @@ fn back(bench: &mut Bench, from: &str, response: &str) -> Sent {
     panic!("the response goes in circles");
 }
 
-fn spiral(record: bool, caller_hangs_up: bool) {
+fn spiral(record: bool, caller_hangs_up: bool, keeps_routes: bool) {
     let mut bench = Bench::new(&SPIRAL);
     let invite = bench.invite();
     let arrived = through(&mut bench, CALLER, &invite, record);
@@ -86,10 +86,18 @@ fn spiral(record: bool, caller_hangs_up: bool) {
         (CALLER, "200")
     );
     let (caller, callee) = Dialog::pair(&answer);
-    let callee = Dialog {
+    let kept = |side: Dialog| match keeps_routes {
+        true => side,
+        false => Dialog {
+            routes: String::new(),
+            ..side
+        },
+    };
+    let caller = kept(caller);
+    let callee = kept(Dialog {
         address: CALLEE.to_owned(),
         ..callee
-    };
+    });
     let ack = bench.request(&caller, "ACK", "sip:callee@203.0.113.11", 1, "");
     let arrived = through(&mut bench, CALLER, &ack, false);
     assert_eq!(arrived.to.to_string(), CALLEE);
@@ -123,20 +131,26 @@ fn spiral(record: bool, caller_hangs_up: bool) {
 
 #[test]
 fn the_caller_ends_a_spiral_through_a_proxy_that_stays_in_the_way() {
-    spiral(true, true);
+    spiral(true, true, true);
 }
 
 #[test]
 fn the_callee_ends_a_spiral_through_a_proxy_that_stays_in_the_way() {
-    spiral(true, false);
+    spiral(true, false, true);
 }
 
 #[test]
 fn the_caller_ends_a_spiral_through_a_proxy_that_does_not() {
-    spiral(false, true);
+    spiral(false, true, true);
 }
 
 #[test]
 fn the_callee_ends_a_spiral_through_a_proxy_that_does_not() {
-    spiral(false, false);
+    spiral(false, false, true);
+}
+
+#[test]
+fn without_a_route_the_source_tells_the_passes_of_a_spiral_apart() {
+    spiral(true, true, false);
+    spiral(true, false, false);
 }
