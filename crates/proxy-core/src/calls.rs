@@ -46,6 +46,9 @@ pub(crate) struct Dialog {
     /// The caller as this dialog knows it: each fork counts CSeq and moves its target by itself.
     pub(crate) caller: Leg,
     pub(crate) callee: Leg,
+    /// Taken up from the journal: a request with the highest CSeq may be one that the process before had forwarded and
+    /// did not live to see answered.
+    pub(crate) restored: bool,
 }
 
 /// One attempt, with what it still holds of the vendor's limits.

@@ -226,10 +226,15 @@ impl ProxyCore {
             );
         }
         let number = request.cseq().number;
+        // Its transaction died with the process before: a BYE that comes again must find its way.
+        let may_come_again = call
+            .dialogs
+            .get(usize::from(dialog))
+            .is_some_and(|dialog| dialog.restored);
         let out_of_order = call
             .leg(dialog, side)
             .and_then(|leg| leg.cseq)
-            .is_some_and(|highest| number <= highest);
+            .is_some_and(|highest| number < highest || number == highest && !may_come_again);
         let Some(context) = self.open_context(
             now,
             request,

@@ -209,6 +209,7 @@ impl ProxyCore {
             attempt: restored.attempt,
             caller,
             callee,
+            restored: true,
         });
     }
 

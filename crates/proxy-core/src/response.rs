@@ -394,6 +394,7 @@ impl ProxyCore {
                         local_cseq: 0,
                         flow,
                     },
+                    restored: false,
                 }),
             None => {}
         }

@@ -2,7 +2,7 @@
 //! Peers are addresses: one customer's host, vendors' gateways. Every request is written out by the test.
 //! Leaves out retransmission: a test sends what it wants to be sent.
 
-use accounting::{Cdr, Record};
+use accounting::{AnsweredCall, Cdr, Record};
 use proxy_core::{
     CoreConfig, Job, JobAnswer, JobResult, ListenerInfo, Now, Output, Policy, ProxyCore, Stat,
 };
@@ -205,6 +205,11 @@ impl Bench {
         self.core
             .handle_datagram(self.now(), text.as_bytes(), &flow, &mut self.out);
         self.take()
+    }
+
+    /// A call of the journal is taken up.
+    pub(crate) fn restore(&mut self, call: &AnsweredCall) {
+        self.core.restore_call(self.now(), call);
     }
 
     /// A job ends.

@@ -14,4 +14,5 @@ mod durability;
 mod given_up;
 mod names;
 mod requests;
+mod restored;
 mod spiral;
