@@ -3,7 +3,7 @@
 //! Leaves out calls that are still up (`tandem calls`) and records the journal has not shipped yet.
 
 use accounting::{RatedCdr, rfc3339};
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use serde_json::Value;
 use storage::CdrFilter;
 
@@ -19,10 +19,13 @@ pub(super) fn run(config: &Config, args: &CdrArgs) -> anyhow::Result<bool> {
         since_us: time("--since", args.since.as_deref())?,
         until_us: time("--until", args.until.as_deref())?,
     };
-    if !config.store.path().exists() {
-        bail!("there is no store yet: no call was ever recorded here");
-    }
-    let cdrs = with_store(config, async |store| Ok(store.cdrs(&filter).await?))?;
+    let cdrs = if config.store.path().exists() {
+        with_store(config, async |store| Ok(store.cdrs(&filter).await?))?
+    } else {
+        // It is made at the first start or load, not by a question.
+        output::fault("there is no store yet: no call was ever recorded here");
+        Vec::new()
+    };
     match args.format {
         CdrFormat::Table => {
             output::table(
