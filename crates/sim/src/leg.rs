@@ -158,9 +158,15 @@ impl Leg {
 
     /// When the next act is due.
     pub fn next_us(&self) -> Option<u64> {
-        let next = self.acts.front().filter(|_| !self.over)?;
-        // Who wants to hang up does not wait for an answer to something else.
-        (self.pending.is_none() || next.1 == Act::Bye).then_some(next.0)
+        self.next_act().map(|at| self.acts[at].0)
+    }
+
+    fn next_act(&self) -> Option<usize> {
+        let is_next = |(_, act): &(u64, Act)| {
+            // Who wants to hang up does not wait for an answer to something else, which may never come.
+            self.pending.is_none() || *act == Act::Bye
+        };
+        self.acts.iter().position(is_next).filter(|_| !self.over)
     }
 
     /// Does the next act if it is due.
@@ -168,7 +174,10 @@ impl Leg {
         if self.next_us().is_none_or(|at_us| at_us > now_us) {
             return;
         }
-        let Some((_, act)) = self.acts.pop_front() else {
+        let Some((_, act)) = self
+            .next_act()
+            .and_then(|at| self.acts.drain(..=at).next_back())
+        else {
             return;
         };
         let to = self.place();
