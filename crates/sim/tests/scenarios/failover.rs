@@ -55,6 +55,23 @@ fn a_silent_vendor_is_given_up_after_the_no_1xx_time() {
 }
 
 #[test]
+fn a_vendor_that_rings_after_it_was_given_up_and_never_ends_leaves_nothing_behind() {
+    let script = VendorScript {
+        trying_us: None,
+        rings: vec![(6 * SECOND, 180, false)],
+        outcome: Outcome::Never,
+        on_cancel: OnCancel::Ignore,
+        ..VendorScript::default()
+    };
+    let mut world = world_of(vec![script]);
+    // The end asserts that no call, transaction or context is left.
+    call(&mut world, CallPlan::default());
+    assert_eq!(heard(&world.callers[0].calls[0]), [408]);
+    assert!(world.vendors[0].calls[0].cancelled_us.is_some());
+    assert_eq!(only_cdr(&world).cause, Cause::TimeoutNo1xx);
+}
+
+#[test]
 fn silence_everywhere_ends_in_408() {
     let mut world = world_of(vec![VendorScript::silent(), VendorScript::silent()]);
     call(&mut world, CallPlan::default());
