@@ -261,7 +261,7 @@ fn measure_tandem(arguments: &Arguments, program: &Path) -> anyhow::Result<Measu
         );
     }
     generator.set_target(listen);
-    run(generator, &child, |name| name.contains("worker"))
+    run(generator, &child, |name| name.starts_with("tandem-lane"))
 }
 
 fn run(
