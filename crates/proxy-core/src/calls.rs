@@ -11,7 +11,7 @@ use std::{collections::VecDeque, hash::BuildHasher as _, net::IpAddr};
 use transaction_layer::{Flow, TimerId};
 use uuid::Uuid;
 
-/// Dialogs kept for one call, at most: forks beyond are forwarded, not followed.
+/// Dialogs kept for one call, at most: a 1xx beyond is forwarded, not followed; a 2xx takes the place of an early one.
 pub(crate) const DIALOGS_MAX: usize = 8;
 /// Messages that wait behind a parked one of their dialog, at most.
 pub(crate) const HELD_MAX: usize = 16;
