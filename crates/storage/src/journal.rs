@@ -11,7 +11,7 @@ mod sync;
 mod writer;
 
 pub(crate) use open_calls::OpenCalls;
-pub(crate) use reader::{SegmentReader, Step};
+pub(crate) use reader::{SegmentReader, Step, read_header};
 pub(crate) use segment::{CARRY_LANE, SegmentHeader, SegmentKey, list_segments, sync_directory};
 
 pub use recover::{Damage, Recovery, TornTail, recover};

@@ -124,6 +124,8 @@ impl Shipper {
     /// One look into the journal: read, store, delete what is done with.
     async fn pass(&mut self) -> Result<Pass, ShipError> {
         if tokio::task::block_in_place(|| self.segments.discover())? {
+            // The store may be down: what waits must show all the same.
+            self.progress.publish(&self.segments);
             for id in self.segments.without_cursor() {
                 let cursor = self.store.cursor(id).await?;
                 self.segments.set_cursor(id, cursor.unwrap_or(0));

@@ -34,6 +34,20 @@ pub(crate) enum Step {
     Bad { offset: u64 },
 }
 
+/// What is read to find the header alone; a longer one (by the name of the node) takes a second read.
+const HEADER_CHUNK: usize = 1 << 10;
+
+/// The header of a segment and its length in bytes, without keeping the file open. `Ok(None)` when the header is
+/// damaged or not yet written.
+pub(crate) fn read_header(path: &Path) -> io::Result<Option<(SegmentHeader, u64)>> {
+    let mut reader = SegmentReader::start(path)?;
+    reader.fill(HEADER_CHUNK)?;
+    if SegmentHeader::read(&reader.buffer).is_none() {
+        reader.fill(CHUNK)?;
+    }
+    Ok(SegmentHeader::read(&reader.buffer).map(|(header, len)| (header, len as u64)))
+}
+
 /// A position in a segment.
 #[derive(Debug)]
 pub(crate) struct SegmentReader {
@@ -46,13 +60,9 @@ pub(crate) struct SegmentReader {
 
 impl SegmentReader {
     /// Opens a segment behind its header. `Ok(None)` when the header is damaged or not yet written.
+    #[cfg(test)]
     pub(crate) fn open(path: &Path) -> io::Result<Option<(SegmentHeader, Self)>> {
-        let mut reader = Self {
-            file: File::open(path)?,
-            buffer: Vec::new(),
-            start: 0,
-            offset: 0,
-        };
+        let mut reader = Self::start(path)?;
         reader.fill(CHUNK)?;
         let Some((header, len)) = SegmentHeader::read(&reader.buffer) else {
             return Ok(None);
@@ -61,18 +71,29 @@ impl SegmentReader {
         Ok(Some((header, reader)))
     }
 
+    /// Opens a segment at an offset where a frame starts.
+    pub(crate) fn open_at(path: &Path, offset: u64) -> io::Result<Self> {
+        let mut reader = Self::start(path)?;
+        reader.seek(offset);
+        Ok(reader)
+    }
+
+    fn start(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            file: File::open(path)?,
+            buffer: Vec::new(),
+            start: 0,
+            offset: 0,
+        })
+    }
+
     /// File offset of what [`next`](Self::next) looks at.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Length of the file now.
-    pub(crate) fn file_len(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
-    }
-
     /// Continues at another offset of the file.
-    pub(crate) fn seek(&mut self, offset: u64) {
+    fn seek(&mut self, offset: u64) {
         self.buffer.clear();
         self.start = 0;
         self.offset = offset;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use accounting::Record;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use super::ShipperOptions;
 use crate::cdrs::{ShipBatch, ShipPart, ShipRecord};
 use crate::journal::{
     CARRY_LANE, Journal, JournalOptions, OpenCalls, SegmentHeader, SegmentKey, SegmentReader, Step,
-    list_segments, sync_directory,
+    list_segments, read_header, sync_directory,
 };
 
 /// What is read from one lane before another gets its turn.
@@ -20,6 +20,9 @@ const ROUND_FRAMES: usize = 64;
 
 /// The shipper's own journal is written out whenever this much waits in it.
 const CARRY_BUFFER: usize = 1 << 20;
+
+/// Files open at a time while calls are copied out of a segment.
+const CARRY_READERS_MAX: usize = 32;
 
 /// A record of an open call.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +32,19 @@ struct Position {
     len: u64,
 }
 
+/// A segment; its file is open only while it is read, so a long backlog takes neither descriptors nor buffers.
 #[derive(Debug)]
 struct Segment {
     path: PathBuf,
     header: SegmentHeader,
-    reader: SegmentReader,
+    /// Open between the first frame and the last.
+    reader: Option<SegmentReader>,
+    /// Up to here everything has been read.
+    offset: u64,
+    /// Length of the file at the last look.
+    len: u64,
+    /// Nothing will be added any more, so `len` stays.
+    complete: bool,
     /// Last record in the store, once the store has been asked.
     cursor: Option<u64>,
     /// Up to here everything is in the store, or needs not be.
@@ -42,6 +53,30 @@ struct Segment {
     finished: bool,
     /// Can't be read on; kept as it is for the repair at the next start.
     damaged: bool,
+}
+
+impl Segment {
+    /// What comes next; opens the file when it is the segment's turn.
+    fn next(&mut self) -> io::Result<Step> {
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            place => place.insert(SegmentReader::open_at(&self.path, self.offset)?),
+        };
+        let step = reader.next()?;
+        self.offset = reader.offset();
+        Ok(step)
+    }
+
+    /// Whether nothing more is to be read from it in this run.
+    fn is_done(&self) -> bool {
+        self.finished || self.damaged
+    }
+
+    /// Lets go of file and buffer.
+    fn close(&mut self) {
+        self.reader = None;
+        self.len = self.len.max(self.offset);
+    }
 }
 
 /// What waits.
@@ -109,21 +144,43 @@ impl Segments {
                 continue;
             }
             // Without a header yet, it has just been created: next time.
-            if let Some((header, reader)) = SegmentReader::open(&path)? {
-                let committed_offset = reader.offset();
+            if let Some((header, offset)) = read_header(&path)? {
                 let segment = Segment {
                     path,
                     header,
-                    reader,
+                    reader: None,
+                    offset,
+                    len: offset,
+                    complete: false,
                     cursor: None,
-                    committed_offset,
+                    committed_offset: offset,
                     finished: false,
                     damaged: false,
                 };
                 self.files.insert(key, segment);
             }
         }
+        self.measure()?;
         Ok(self.files.values().any(|segment| segment.cursor.is_none()))
+    }
+
+    /// Asks for the lengths of the files that may have grown.
+    fn measure(&mut self) -> io::Result<()> {
+        // Looked at from the newest, so that whoever follows a segment was seen before its length is taken for good.
+        let mut follower = None;
+        for (key, segment) in self.files.iter_mut().rev() {
+            if !segment.complete {
+                let followed = follower
+                    == Some(SegmentKey {
+                        number: key.number.wrapping_add(1),
+                        ..*key
+                    });
+                segment.len = std::fs::metadata(&segment.path)?.len();
+                segment.complete = key.boot < self.boot || followed;
+            }
+            follower = Some(*key);
+        }
+        Ok(())
     }
 
     pub(super) fn without_cursor(&self) -> Vec<Uuid> {
@@ -162,7 +219,7 @@ impl Segments {
         let keys: Vec<_> = self
             .files
             .iter()
-            .filter(|(_, s)| !s.finished && !s.damaged)
+            .filter(|(_, segment)| !segment.is_done())
             .map(|(key, _)| *key)
             .collect();
         let (older, current): (Vec<_>, Vec<_>) =
@@ -196,9 +253,7 @@ impl Segments {
 
     /// Whether nothing more is to be read from a segment, or it is gone.
     fn is_done(&self, key: SegmentKey) -> bool {
-        self.files
-            .get(&key)
-            .is_none_or(|segment| segment.finished || segment.damaged)
+        self.files.get(&key).is_none_or(Segment::is_done)
     }
 
     /// Reads a few frames. Returns whether there were any.
@@ -216,7 +271,7 @@ impl Segments {
             if room == 0 {
                 return Ok(any);
             }
-            match segment.reader.next()? {
+            match segment.next()? {
                 Step::Frame {
                     seq,
                     offset,
@@ -242,12 +297,16 @@ impl Segments {
                 Step::End { partial } => {
                     // A segment is followed by another only when it is whole, and the follower was seen before this end.
                     segment.finished = key.boot < self.boot || (followed && partial == 0);
+                    if segment.finished {
+                        segment.close();
+                    }
                     return Ok(any);
                 }
                 Step::Bad { offset } => {
                     tracing::error!(file = %segment.path.display(), offset,
                         "journal segment is damaged; the records behind are shipped after the next start");
                     segment.damaged = true;
+                    segment.close();
                     return Ok(any);
                 }
             }
@@ -350,7 +409,7 @@ impl Segments {
 
     fn note_committed(&mut self) {
         for segment in self.files.values_mut() {
-            segment.committed_offset = segment.reader.offset();
+            segment.committed_offset = segment.offset;
         }
     }
 
@@ -397,7 +456,7 @@ impl Segments {
                 };
                 segment.finished
                     && !segment.damaged
-                    && segment.committed_offset == segment.reader.offset()
+                    && segment.committed_offset == segment.offset
                     && !self
                         .batch
                         .parts
@@ -418,6 +477,9 @@ impl Segments {
             }
             let mut calls = OpenCalls::default();
             for position in positions {
+                if readers.len() >= CARRY_READERS_MAX && !readers.contains_key(&position.key) {
+                    readers.clear();
+                }
                 let reader = match readers.entry(position.key) {
                     std::collections::hash_map::Entry::Occupied(reader) => reader.into_mut(),
                     std::collections::hash_map::Entry::Vacant(place) => {
@@ -480,13 +542,16 @@ impl Segments {
             &mut self.carry_header,
             header_of(&self.directory, self.carry.key())?,
         );
-        let mut reader = open_reader(&self.directory, key)?;
-        reader.seek(reader.file_len()?);
+        let path = self.directory.join(key.file_name());
+        let len = std::fs::metadata(&path)?.len();
         let segment = Segment {
-            path: self.directory.join(key.file_name()),
+            path,
             header,
-            committed_offset: reader.offset(),
-            reader,
+            reader: None,
+            offset: len,
+            len,
+            complete: true,
+            committed_offset: len,
             cursor: Some(u64::MAX),
             finished: true,
             damaged: false,
@@ -508,9 +573,8 @@ impl Segments {
             .unwrap_or(0)
             .max(1);
         for segment in self.files.values() {
-            let len = segment.reader.file_len().unwrap_or(0);
-            backlog.bytes += len.saturating_sub(segment.committed_offset);
-            backlog.records += len.saturating_sub(segment.reader.offset()).div_ceil(mean);
+            backlog.bytes += segment.len.saturating_sub(segment.committed_offset);
+            backlog.records += segment.len.saturating_sub(segment.offset).div_ceil(mean);
             backlog.damaged += u64::from(segment.damaged);
         }
         let ends = self
@@ -528,22 +592,28 @@ impl Segments {
     }
 }
 
-fn open_reader(directory: &std::path::Path, key: SegmentKey) -> io::Result<SegmentReader> {
-    open_segment(directory, key).map(|(_, reader)| reader)
+fn open_reader(directory: &Path, key: SegmentKey) -> io::Result<SegmentReader> {
+    SegmentReader::open_at(&directory.join(key.file_name()), 0)
 }
 
-fn header_of(directory: &std::path::Path, key: SegmentKey) -> io::Result<SegmentHeader> {
-    open_segment(directory, key).map(|(header, _)| header)
+fn header_of(directory: &Path, key: SegmentKey) -> io::Result<SegmentHeader> {
+    read_header(&directory.join(key.file_name()))?
+        .map(|(header, _)| header)
+        .ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a segment just created has no header",
+            )
+        })
 }
 
-fn open_segment(
-    directory: &std::path::Path,
-    key: SegmentKey,
-) -> io::Result<(SegmentHeader, SegmentReader)> {
-    SegmentReader::open(&directory.join(key.file_name()))?.ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            "a segment read before has lost its header",
-        )
-    })
+#[cfg(test)]
+impl Segments {
+    /// How many files are open for reading.
+    pub(super) fn open_files(&self) -> usize {
+        self.files
+            .values()
+            .filter(|segment| segment.reader.is_some())
+            .count()
+    }
 }

@@ -427,3 +427,38 @@ async fn two_nodes_ship_into_one_store_without_disturbing_each_other() {
     assert!(shipper.run(watch::Sender::new(true).subscribe()).await);
     assert_eq!((node.stored().await, node.refused().await), (vec![1, 2], 7));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_backlog_opens_one_file_at_a_time_and_counts_all_of_them() {
+    let node = Node::new().await;
+    // One record in each of 300 segments.
+    let mut lane = node.lane(1, 0, 1);
+    write(&mut lane, (0..300).map(ended));
+    drop(lane);
+    let on_disk: u64 = list_segments(&node.journal_directory())
+        .unwrap()
+        .iter()
+        .map(|(_, path)| std::fs::metadata(path).unwrap().len())
+        .sum();
+    let mut shipper = node.shipper(2);
+    assert!(shipper.segments.discover().unwrap());
+    assert_eq!(shipper.segments.open_files(), 0);
+    let backlog = shipper.segments.backlog();
+    assert!(backlog.segments >= 300, "{backlog:?}");
+    // The headers are no backlog.
+    assert!(backlog.bytes > on_disk / 2 && backlog.bytes < on_disk);
+    for id in shipper.segments.without_cursor() {
+        shipper.segments.set_cursor(id, 0);
+    }
+    shipper.segments.read(100).unwrap();
+    assert_eq!(shipper.segments.batch().len(), 100);
+    assert!(shipper.segments.open_files() <= 1);
+    drop(shipper);
+    let status = node.ship(3).await;
+    assert_eq!(
+        (status.shipped, status.backlog_bytes, status.backlog_records),
+        (300, 0, 0)
+    );
+    assert_eq!(node.stored().await, (0..300).collect::<Vec<_>>());
+    assert_eq!(node.segments().len(), 1);
+}
