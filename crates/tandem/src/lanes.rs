@@ -114,6 +114,44 @@ struct LaneHandle {
     control: mpsc::Sender<Control>,
 }
 
+/// Lanes whose threads are there and read nothing yet. Dropped, they end without having run.
+struct Prepared {
+    /// Before `lanes`: a lane that never gets its word must end before its thread is joined.
+    starting: Vec<Starting>,
+    lanes: Lanes,
+}
+
+impl Prepared {
+    fn go(self) -> Lanes {
+        let Self {
+            starting,
+            mut lanes,
+        } = self;
+        for Starting { handle, go, .. } in starting {
+            // A lane that is gone by now has taken the process with it.
+            let _ = go.send(());
+            lanes.lanes.push(handle);
+        }
+        lanes
+    }
+}
+
+/// A lane on its way up.
+struct Starting {
+    handle: LaneHandle,
+    ready: std::sync::mpsc::Receiver<io::Result<Ready>>,
+    go: std::sync::mpsc::Sender<()>,
+}
+
+impl Starting {
+    /// Waits until the lane has taken up its calls.
+    fn wait_ready(&self) -> io::Result<Ready> {
+        self.ready
+            .recv()
+            .map_err(|_| io::Error::other("the thread ended while it was starting"))?
+    }
+}
+
 /// The running lanes.
 pub struct Lanes {
     lanes: Vec<LaneHandle>,
@@ -139,12 +177,18 @@ pub fn lane_count(asked: u8) -> u8 {
 }
 
 impl Lanes {
-    /// Binds all listeners (before anything else), creates the journals and starts the threads; returns when every
-    /// lane reads its sockets. Must not be called from a thread of the pool: lanes would inherit its low priority.
+    /// Binds all listeners (before anything else), creates the journals and starts the threads; no lane reads a socket
+    /// before every lane has taken up its calls, so that no channel limit is judged by half of them.
+    /// Must not be called from a thread of the pool: lanes would inherit its low priority.
     ///
     /// # Errors
     /// [`LanesError`]; nothing keeps running then.
     pub fn start(input: LanesInput) -> Result<Self, LanesError> {
+        Ok(Self::prepare(input)?.go())
+    }
+
+    /// All of [`Lanes::start`] up to the moment when the first datagram may be read.
+    fn prepare(input: LanesInput) -> Result<Prepared, LanesError> {
         let lanes = lane_count(input.config.runtime.workers);
         let tuning = Tuning::for_lanes(usize::from(lanes));
         let groups = bind(&input.config, lanes, &tuning)?;
@@ -164,13 +208,16 @@ impl Lanes {
             },
         );
         let cores = core_affinity::get_core_ids().unwrap_or_default();
-        let mut started = Self {
-            lanes: Vec::with_capacity(usize::from(lanes)),
-            threads: Mutex::default(),
-            addresses,
-            counters: Arc::clone(&input.counters),
-            routing: Arc::clone(&input.routing),
-            jobs,
+        let mut prepared = Prepared {
+            starting: Vec::with_capacity(usize::from(lanes)),
+            lanes: Self {
+                lanes: Vec::with_capacity(usize::from(lanes)),
+                threads: Mutex::default(),
+                addresses,
+                counters: Arc::clone(&input.counters),
+                routing: Arc::clone(&input.routing),
+                jobs,
+            },
         };
         let mut restored = distribute(input.restored, lanes, shared.hash_seed);
         let mut sockets = sockets_by_lane(groups, lanes);
@@ -183,17 +230,27 @@ impl Lanes {
                 journal,
                 restored: restored.next().unwrap_or_default(),
             };
-            // On an error `started` is dropped, which stops the lanes that run already.
-            let (handle, thread) = spawn(seat, shared.clone())
-                .map_err(|source| LanesError::Worker { lane, source })?;
-            started.lanes.push(handle);
-            started
+            // On an error `prepared` is dropped, and the lanes that wait already end without having run.
+            let failed = |source| LanesError::Worker { lane, source };
+            let (starting, thread) = spawn(seat, shared.clone()).map_err(failed)?;
+            prepared
+                .lanes
                 .threads
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(thread);
+            prepared.starting.push(starting);
         }
-        Ok(started)
+        // All restore at the same time; each says when it has.
+        for starting in &mut prepared.starting {
+            let lane = starting.handle.lane;
+            let (pinned, thread_id) = starting
+                .wait_ready()
+                .map_err(|source| LanesError::Worker { lane, source })?;
+            starting.handle.cpu = starting.handle.cpu.filter(|_| pinned);
+            starting.handle.thread_id = thread_id;
+        }
+        Ok(prepared)
     }
 
     /// The addresses bound, in the order of the configuration, with their real ports.
@@ -271,6 +328,12 @@ impl Lanes {
     #[must_use]
     pub fn unfinished_requests(&self) -> usize {
         self.sum(LaneStat::UnfinishedRequests)
+    }
+
+    /// Records of all lanes that could not be written to the journal, as published last.
+    #[must_use]
+    pub fn records_waiting(&self) -> usize {
+        self.sum(LaneStat::RecordsWaiting)
     }
 
     /// Calls of all lanes, as published last.
@@ -520,35 +583,34 @@ struct Seat {
     restored: Vec<AnsweredCall>,
 }
 
-/// What a lane says when it has started: whether it is pinned, and its thread's id.
+/// What a lane says when it has taken up its calls: whether it is pinned, and its thread's id.
 type Ready = (bool, i32);
 
-fn spawn(seat: Seat, shared: Shared) -> io::Result<(LaneHandle, JoinHandle<()>)> {
+fn spawn(seat: Seat, shared: Shared) -> io::Result<(Starting, JoinHandle<()>)> {
     let lane = seat.lane;
-    let core = seat.core;
+    let cpu = seat.core.map(|core| core.id);
     let published = Arc::new(Published::default());
     let (control, questions) = mpsc::channel(CONTROL_LEN);
-    let (ready, started) = std::sync::mpsc::channel::<io::Result<Ready>>();
+    let (ready, is_ready) = std::sync::mpsc::channel::<io::Result<Ready>>();
+    let (go, may_go) = std::sync::mpsc::channel();
     let thread = std::thread::Builder::new()
         .name(format!("tandem-lane-{lane}"))
         .spawn({
             let published = Arc::clone(&published);
-            move || run(seat, shared, published, questions, &ready)
+            move || run(seat, shared, published, questions, &ready, &may_go)
         })?;
-    let (pinned, thread_id) = started
-        .recv()
-        .map_err(|_| io::Error::other("the thread ended while it was starting"))??;
-    let cpu = core.filter(|_| pinned).map(|core| core.id);
-    Ok((
-        LaneHandle {
+    let starting = Starting {
+        handle: LaneHandle {
             lane,
             cpu,
-            thread_id,
+            thread_id: 0,
             published,
             control,
         },
-        thread,
-    ))
+        ready: is_ready,
+        go,
+    };
+    Ok((starting, thread))
 }
 
 /// The body of a lane's thread.
@@ -558,6 +620,7 @@ fn run(
     published: Arc<Published>,
     control: mpsc::Receiver<Control>,
     ready: &std::sync::mpsc::Sender<io::Result<Ready>>,
+    may_go: &std::sync::mpsc::Receiver<()>,
 ) {
     let lane = seat.lane;
     let pinned = seat.core.is_some_and(core_affinity::set_for_current);
@@ -577,6 +640,10 @@ fn run(
     };
     let parts = assemble(seat, shared, published, control);
     let _ = ready.send(Ok((pinned, sys::thread_id())));
+    if may_go.recv().is_err() {
+        // Another lane could not start: nobody runs.
+        return;
+    }
     let ended = runtime.block_on(worker::run(parts));
     if let Err(error) = ended {
         // A lane that is gone would leave its calls unanswered and its ring filling up. The journal has what peers

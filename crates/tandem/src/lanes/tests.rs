@@ -260,6 +260,37 @@ fn draining_lanes_refuse_what_is_new_and_stopping_twice_is_harmless() {
 }
 
 #[test]
+fn no_lane_reads_its_sockets_before_all_have_their_word_and_without_it_all_end() {
+    let bench = bench(1, "127.0.0.1:0");
+    let prepared = Lanes::prepare(input(&bench.input, &bench.pool, 2, "127.0.0.1:0", 2)).unwrap();
+    let proxy = prepared.lanes.addresses()[0];
+    let peer = Peer::new();
+    for call in 0..8 {
+        let text = request("OPTIONS", proxy, peer.address(), call, 1);
+        peer.0.send_to(text.as_bytes(), proxy).unwrap();
+    }
+    peer.0
+        .set_read_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    assert!(
+        peer.0.recv_from(&mut [0; 4_096]).is_err(),
+        "a lane has read its socket"
+    );
+    peer.0
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let lanes = prepared.go();
+    for _ in 0..8 {
+        peer.response();
+    }
+    let threads: Vec<_> = lanes.status().iter().map(|lane| lane.thread_id).collect();
+    assert!(threads.iter().all(|thread| *thread > 0), "{threads:?}");
+    drop(lanes);
+    // Joins the threads: a lane that went on would keep this from returning.
+    drop(Lanes::prepare(input(&bench.input, &bench.pool, 2, "127.0.0.1:0", 3)).unwrap());
+}
+
+#[test]
 fn a_port_in_use_is_said_before_anything_is_started() {
     let bench = bench(1, "127.0.0.1:0");
     let address = bench.lanes.addresses()[0].to_string();
