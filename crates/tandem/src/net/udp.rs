@@ -173,6 +173,24 @@ impl Unsent {
     fn is_empty(&self) -> bool {
         self.sent == self.outbox.len()
     }
+
+    /// Notes that all before `sent` has left. What has left gives its room back when all has, or when it is as much as
+    /// may wait at most: under steady pressure the list never runs empty, and must not grow for that.
+    fn sent_up_to(&mut self, sent: usize, unsent_len_max: usize) {
+        self.sent = sent;
+        if self.is_empty() {
+            *self = Self::default();
+        } else if self.sent >= unsent_len_max {
+            let mut waiting = Outbox::new();
+            for (flow, bytes) in self.outbox.iter().skip(self.sent) {
+                waiting.push(flow, bytes);
+            }
+            *self = Self {
+                outbox: waiting,
+                sent: 0,
+            };
+        }
+    }
 }
 
 impl UdpPort {
@@ -311,7 +329,7 @@ impl UdpPort {
         let mut unsent = self.unsent.borrow_mut();
         let end = unsent.outbox.len();
         let first = unsent.sent;
-        unsent.sent = self.send_range(
+        let sent = self.send_range(
             batch,
             &unsent.outbox,
             first,
@@ -319,9 +337,7 @@ impl UdpPort {
             tally,
             &mut on_unreachable,
         );
-        if unsent.is_empty() {
-            *unsent = Unsent::default();
-        }
+        unsent.sent_up_to(sent, self.unsent_len_max);
     }
 
     /// Sends entries until the send buffer is full; returns the index of the first that was not taken.

@@ -209,3 +209,29 @@ fn datagrams_that_find_the_buffer_full_wait_in_order_up_to_the_limit() {
         "nothing waits any more, so this one goes at once"
     );
 }
+
+#[test]
+fn a_list_of_waiting_datagrams_that_never_runs_empty_stays_small_and_in_order() {
+    const WAITING_MAX: usize = 4;
+    let any: SocketAddr = "127.0.0.1:5060".parse().unwrap();
+    let mut unsent = Unsent::default();
+    let (mut pushed, mut left) = (0_u32, 0_u32);
+    for _ in 0..1_000 {
+        while unsent.outbox.len() - unsent.sent < WAITING_MAX {
+            unsent
+                .outbox
+                .push(&flow(0, any, any), &pushed.to_be_bytes());
+            pushed += 1;
+        }
+        let (_, bytes) = unsent.outbox.iter().nth(unsent.sent).unwrap();
+        assert_eq!(bytes, left.to_be_bytes());
+        left += 1;
+        unsent.sent_up_to(unsent.sent + 1, WAITING_MAX);
+        assert!(!unsent.is_empty());
+        assert!(
+            unsent.outbox.len() < 2 * WAITING_MAX,
+            "{}",
+            unsent.outbox.len()
+        );
+    }
+}
