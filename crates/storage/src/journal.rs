@@ -2,7 +2,7 @@
 //! A record is out of our memory after [`Journal::write_out`] and on the disk after the next sync of [`JournalSync`].
 //! Leaves out: shipping to the store ([`crate::ship`]).
 
-mod frame;
+pub(crate) mod frame;
 mod open_calls;
 mod reader;
 mod recover;

@@ -16,6 +16,7 @@ pub struct ShipProgress {
     open_calls: AtomicU64,
     segments: AtomicU64,
     damaged: AtomicU64,
+    undecodable: AtomicU64,
     shipped: AtomicU64,
     batches: AtomicU64,
     errors: AtomicU64,
@@ -38,6 +39,8 @@ pub struct ShipStatus {
     pub segments: u64,
     /// Segments that turned out to be damaged while running; they are repaired and shipped at the next start.
     pub damaged: u64,
+    /// Segments with records that this build can't decode (a newer one wrote them); they are never deleted.
+    pub undecodable: u64,
     /// Records stored since start.
     pub shipped: u64,
     /// Transactions since start.
@@ -62,6 +65,7 @@ impl ShipProgress {
             open_calls: figure(&self.open_calls),
             segments: figure(&self.segments),
             damaged: figure(&self.damaged),
+            undecodable: figure(&self.undecodable),
             shipped: figure(&self.shipped),
             batches: figure(&self.batches),
             errors: figure(&self.errors),
@@ -84,6 +88,8 @@ impl ShipProgress {
         self.open_calls.store(backlog.open_calls, Ordering::Relaxed);
         self.segments.store(backlog.segments, Ordering::Relaxed);
         self.damaged.store(backlog.damaged, Ordering::Relaxed);
+        self.undecodable
+            .store(backlog.undecodable, Ordering::Relaxed);
     }
 
     pub(super) fn note_batch(&self, records: u64) {

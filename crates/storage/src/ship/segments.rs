@@ -53,9 +53,19 @@ struct Segment {
     finished: bool,
     /// Can't be read on; kept as it is for the repair at the next start.
     damaged: bool,
+    /// Records that this build can't decode, because a newer one wrote them.
+    undecodable: u64,
+    /// Whether there is a record that this build can decode.
+    decoded: bool,
 }
 
 impl Segment {
+    /// Kept for a newer build without standing in the way: nothing in it means anything here, so no record behind it
+    /// overrides one that would be left. With a record of ours among the others, it holds up what is behind it.
+    fn is_set_apart(&self) -> bool {
+        self.finished && self.undecodable > 0 && !self.decoded
+    }
+
     /// What comes next; opens the file when it is the segment's turn.
     fn next(&mut self) -> io::Result<Step> {
         let reader = match &mut self.reader {
@@ -88,6 +98,7 @@ pub(super) struct Backlog {
     pub(super) open_calls: u64,
     pub(super) segments: u64,
     pub(super) damaged: u64,
+    pub(super) undecodable: u64,
 }
 
 #[derive(Debug)]
@@ -156,6 +167,8 @@ impl Segments {
                     committed_offset: offset,
                     finished: false,
                     damaged: false,
+                    undecodable: 0,
+                    decoded: false,
                 };
                 self.files.insert(key, segment);
             }
@@ -283,6 +296,7 @@ impl Segments {
                     self.bytes_read += len;
                     match record {
                         Ok(record) => {
+                            segment.decoded = true;
                             if let Some(record) =
                                 self.take_in(record, Position { key, offset, len })
                             {
@@ -290,7 +304,12 @@ impl Segments {
                             }
                         }
                         Err(error) => {
-                            tracing::error!(file = %segment.path.display(), offset, %error, "record skipped in shipping");
+                            // Once for each file: all of its records may be of that kind.
+                            if segment.undecodable == 0 {
+                                tracing::error!(file = %segment.path.display(), offset, %error,
+                                    "journal segment holds records that are not known here; it is kept until a version that knows them runs");
+                            }
+                            segment.undecodable += 1;
                         }
                     }
                 }
@@ -442,27 +461,31 @@ impl Segments {
         Ok(deleted)
     }
 
-    /// The next segment that may go: read to its end, all in the store, and none older of its lane or boot left, so
-    /// that no record ever disappears before one that it overrides.
+    /// The next segment that may go: read to its end, all of it known here and in the store, and none older of its
+    /// lane or boot left, so that no record ever disappears before one that it overrides.
     fn prunable(&self) -> Option<SegmentKey> {
-        let oldest_boot = self.files.keys().next()?.boot;
-        self.files
+        let mut in_order = self
+            .files
             .iter()
+            .filter(|(_, segment)| !segment.is_set_apart())
+            .peekable();
+        let oldest_boot = in_order.peek()?.0.boot;
+        let mut lane_before = None;
+        in_order
             .take_while(|(key, _)| key.boot == oldest_boot)
             .find(|(key, segment)| {
-                let before = SegmentKey {
-                    number: key.number.wrapping_sub(1),
-                    ..**key
-                };
-                segment.finished
+                let first_of_lane = lane_before != Some(key.lane);
+                lane_before = Some(key.lane);
+                first_of_lane
+                    && segment.finished
                     && !segment.damaged
+                    && segment.undecodable == 0
                     && segment.committed_offset == segment.offset
                     && !self
                         .batch
                         .parts
                         .iter()
                         .any(|part| part.segment == segment.header.id)
-                    && !self.files.contains_key(&before)
             })
             .map(|(key, _)| *key)
     }
@@ -555,6 +578,8 @@ impl Segments {
             cursor: Some(u64::MAX),
             finished: true,
             damaged: false,
+            undecodable: 0,
+            decoded: true,
         };
         self.files.insert(key, segment);
         Ok(())
@@ -576,6 +601,7 @@ impl Segments {
             backlog.bytes += segment.len.saturating_sub(segment.committed_offset);
             backlog.records += segment.len.saturating_sub(segment.offset).div_ceil(mean);
             backlog.damaged += u64::from(segment.damaged);
+            backlog.undecodable += u64::from(segment.undecodable > 0);
         }
         let ends = self
             .batch

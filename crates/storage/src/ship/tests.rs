@@ -462,3 +462,52 @@ async fn a_long_backlog_opens_one_file_at_a_time_and_counts_all_of_them() {
     assert_eq!(node.stored().await, (0..300).collect::<Vec<_>>());
     assert_eq!(node.segments().len(), 1);
 }
+
+/// Adds a frame with a record of a version that this build does not know.
+fn add_unknown_record(path: &Path, seq: u64) {
+    let mut bytes = std::fs::read(path).unwrap();
+    assert!(crate::journal::frame::append(&mut bytes, seq, |out| out
+        .extend_from_slice(&[200, 1, 2, 3])));
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_of_a_newer_version_is_never_deleted_and_holds_nothing_up() {
+    let node = Node::new().await;
+    drop(node.lane(1, 0, 1 << 20));
+    let (newer, path) = list_segments(&node.journal_directory()).unwrap().remove(0);
+    add_unknown_record(&path, 1);
+    add_unknown_record(&path, 2);
+    let bytes = std::fs::read(&path).unwrap();
+    // What this version writes afterwards, in the same boot and in the next.
+    write(&mut node.lane(1, 1, 2_000), (0..30).map(ended));
+    write(&mut node.lane(2, 0, 2_000), (30..60).map(ended));
+    for boot in 3..=4 {
+        recover(&node.journal_directory()).unwrap();
+        let status = node.ship(boot).await;
+        assert_eq!(
+            (status.undecodable, status.damaged, status.backlog_bytes),
+            (1, 0, 0)
+        );
+        // The newer one and the shipper's own.
+        assert_eq!(node.segments().len(), 2, "{:?}", node.segments());
+        assert!(node.segments().contains(&newer));
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
+    assert_eq!(node.stored().await, (0..60).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_segment_with_known_and_unknown_records_is_kept_and_its_ended_calls_stay_ended() {
+    let node = Node::new().await;
+    write(&mut node.lane(1, 0, 1 << 20), [answered(1), ended(2)]);
+    let (mixed, path) = list_segments(&node.journal_directory()).unwrap().remove(0);
+    add_unknown_record(&path, 3);
+    write(&mut node.lane(2, 0, 1 << 20), [ended(1)]);
+    let status = node.ship(3).await;
+    assert_eq!((status.undecodable, status.shipped), (1, 2));
+    assert!(node.segments().contains(&mixed));
+    assert_eq!(node.stored().await, [1, 2]);
+    // The end of call 1 is kept as long as its answer is.
+    assert_eq!(node.open(), Vec::<u128>::new());
+}
