@@ -1,4 +1,5 @@
-//! Group commit: one plain thread syncs every lane that has written since, each `flush` interval, and wakes who waits.
+//! Group commit: one plain thread syncs every lane that has written since, one after another, each `flush` interval, and
+//! wakes who waits. So a record is on the disk at most `flush` and one sync of every lane after its write.
 //! Workers never sync. Leaves out: writing ([`super::Journal`]).
 
 use std::fs::File;
@@ -21,14 +22,48 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[error("the journal could not be synced to the disk")]
 pub struct SyncFailed;
 
+/// Failed ranges told apart; with more, the two oldest become one, which can only make a late question hear of a failure.
+const FAILED_RANGES_MAX: usize = 64;
+
 /// What is known of a lane's records on the disk.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Synced {
-    /// All records up to here are on the disk, those of the failed range apart.
+    /// All records up to here are on the disk, those of the failed ranges apart.
     seq: u64,
-    /// Records after `failed.0` up to `failed.1` were in a sync that failed. After a failed sync the kernel may have
-    /// dropped the pages, so a later success says nothing about them.
-    failed: (u64, u64),
+    /// Records after the first number up to the second were in a sync that failed; oldest range first. After a failed
+    /// sync the kernel may have dropped the pages, so a later success says nothing about them.
+    failed: Vec<(u64, u64)>,
+}
+
+impl Synced {
+    fn note(&mut self, written: u64, failed: bool) {
+        if failed && written > self.seq {
+            match self.failed.last_mut() {
+                Some(last) if last.1 == self.seq => last.1 = written,
+                _ => self.failed.push((self.seq, written)),
+            }
+            if self.failed.len() > FAILED_RANGES_MAX {
+                let (from, _) = self.failed.remove(0);
+                if let Some(oldest) = self.failed.first_mut() {
+                    oldest.0 = from;
+                }
+            }
+        }
+        self.seq = written;
+    }
+
+    /// What is known of a record, once something is.
+    fn fate(&self, seq: u64) -> Option<Result<(), SyncFailed>> {
+        if self
+            .failed
+            .iter()
+            .any(|(from, to)| seq > *from && seq <= *to)
+        {
+            Some(Err(SyncFailed))
+        } else {
+            (self.seq >= seq).then_some(Ok(()))
+        }
+    }
 }
 
 /// What other threads may know of a lane: read by the syncing thread, the metrics and whoever waits for a commit.
@@ -113,12 +148,9 @@ impl LaneProgress {
     pub async fn wait_synced(&self, seq: u64) -> Result<(), SyncFailed> {
         let mut synced = self.synced.subscribe();
         loop {
-            let now = *synced.borrow_and_update();
-            if seq > now.failed.0 && seq <= now.failed.1 {
-                return Err(SyncFailed);
-            }
-            if now.seq >= seq {
-                return Ok(());
+            let fate = synced.borrow_and_update().fate(seq);
+            if let Some(fate) = fate {
+                return fate;
             }
             // The sender lives in `self`, so the channel can't close while we wait.
             if synced.changed().await.is_err() {
@@ -163,6 +195,10 @@ impl LaneProgress {
         let mut result = Ok(());
         if self.created.swap(false, Ordering::AcqRel) {
             result = super::sync_directory(&self.directory);
+            if result.is_err() {
+                // The entries of the new files are not known to be on the disk: the next sync tries them again.
+                self.created.store(true, Ordering::Release);
+            }
         }
         for file in &files {
             result = result.and(file.sync_data());
@@ -173,17 +209,8 @@ impl LaneProgress {
         if result.is_err() {
             self.sync_errors.fetch_add(1, Ordering::Relaxed);
         }
-        self.synced.send_modify(|synced| {
-            if result.is_err() {
-                let from = if synced.failed.1 == before {
-                    synced.failed.0
-                } else {
-                    before
-                };
-                synced.failed = (from, written);
-            }
-            synced.seq = written;
-        });
+        self.synced
+            .send_modify(|synced| synced.note(written, result.is_err()));
         result
     }
 }

@@ -209,3 +209,64 @@ async fn a_failed_sync_is_told_to_its_waiters_even_after_a_later_success() {
     assert_eq!(progress.wait_synced(4).await, Ok(()));
     assert_eq!(progress.wait_synced(2).await, Err(SyncFailed));
 }
+
+/// Swaps the only file of a lane for one that can't be synced.
+fn break_file(progress: &LaneProgress) -> Arc<File> {
+    let (_reader, writer) = io::pipe().unwrap();
+    let broken = Arc::new(File::from(std::os::fd::OwnedFd::from(writer)));
+    progress.add_file(Arc::clone(&broken));
+    broken
+}
+
+#[tokio::test]
+async fn a_second_failure_apart_from_the_first_does_not_make_the_first_good() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut journal = journal(directory.path());
+    let progress = journal.progress();
+    let write = |journal: &mut Journal| {
+        let seq = journal.append(&ended(1)).unwrap();
+        journal.write_out().unwrap();
+        seq
+    };
+    let mut failed = Vec::new();
+    let mut good = Vec::new();
+    for _ in 0..3 {
+        break_file(&progress);
+        failed.push(write(&mut journal));
+        assert!(progress.sync().is_err());
+        // The broken file is given up with the rotation.
+        journal.rotate().unwrap();
+        failed.push(write(&mut journal));
+        assert!(progress.sync().is_err());
+        good.push(write(&mut journal));
+        progress.sync().unwrap();
+    }
+    for seq in failed {
+        assert_eq!(progress.wait_synced(seq).await, Err(SyncFailed), "{seq}");
+    }
+    for seq in good {
+        assert_eq!(progress.wait_synced(seq).await, Ok(()), "{seq}");
+    }
+}
+
+#[test]
+fn a_directory_that_could_not_be_synced_is_synced_with_the_next_records() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal");
+    std::fs::create_dir(&path).unwrap();
+    let mut journal = journal(&path);
+    let progress = journal.progress();
+    journal.append(&ended(1)).unwrap();
+    journal.write_out().unwrap();
+    let away = directory.path().join("away");
+    std::fs::rename(&path, &away).unwrap();
+    assert!(progress.sync().is_err());
+    journal.append(&ended(2)).unwrap();
+    journal.write_out().unwrap();
+    // Still away: were the directory not tried again, this would pass for synced.
+    assert!(progress.sync().is_err());
+    std::fs::rename(&away, &path).unwrap();
+    journal.append(&ended(3)).unwrap();
+    journal.write_out().unwrap();
+    progress.sync().unwrap();
+}
