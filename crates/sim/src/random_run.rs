@@ -19,8 +19,8 @@ const LATEST_US: u64 = 1_500 * SECOND;
 /// After the peers have finished: 64·T1 for the last transaction, 64·T1 for a CANCEL before it, slack.
 const SETTLE_US: u64 = 90 * SECOND;
 
-/// Timer C and a CANCEL without an answer after it, µs.
-const TIMER_C_US: u64 = 300 * SECOND;
+/// Timer C and a CANCEL without an answer after it, for three vendors in turn, µs.
+const TIMER_C_US: u64 = 3 * 240 * SECOND;
 
 /// What a run amounted to.
 #[derive(Clone, Copy, Debug, Default)]
