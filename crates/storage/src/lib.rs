@@ -5,6 +5,7 @@
 mod cdrs;
 mod lock;
 mod lookup;
+mod private;
 mod routing_tables;
 mod ship;
 mod store;

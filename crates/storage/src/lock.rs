@@ -1,9 +1,11 @@
 //! One process per directory: an exclusive lock on a file in it, held as long as the value lives.
 //! The kernel releases it when the process dies, however it dies. Leaves out: locks across machines.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+
+use crate::private;
 
 /// Name of the file that carries the lock.
 const FILE_NAME: &str = "tandem.lock";
@@ -45,9 +47,9 @@ impl DirectoryLock {
             directory: directory.to_owned(),
             error,
         };
-        std::fs::create_dir_all(directory).map_err(io)?;
+        private::create_directories(directory).map_err(io)?;
         let path = directory.join(FILE_NAME);
-        let mut file = OpenOptions::new()
+        let mut file = private::options()
             .read(true)
             .write(true)
             .create(true)

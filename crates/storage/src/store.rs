@@ -10,6 +10,8 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
+use crate::private;
+
 /// How long a connection waits for another process that holds the file (`tandem load` beside a running proxy).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -89,7 +91,13 @@ impl Store {
             .parent()
             .filter(|directory| !directory.as_os_str().is_empty())
         {
-            std::fs::create_dir_all(directory).map_err(|error| open(error.to_string()))?;
+            private::create_directories(directory).map_err(|error| open(error.to_string()))?;
+        }
+        // Before SQLite does, which would let others read it; the files beside it get the same mode.
+        match private::options().write(true).create_new(true).open(&path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(open(error.to_string())),
         }
         let options = SqliteConnectOptions::new()
             .filename(&path)
@@ -203,6 +211,26 @@ mod tests {
             assert_eq!(store.load_tables().await.unwrap().1, 0);
             store.close().await;
         }
+    }
+
+    #[tokio::test]
+    async fn what_opening_creates_is_for_its_owner_alone_and_what_was_there_stays_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a/tandem.db");
+        let url = format!("sqlite://{}", path.display());
+        let store = Store::open(&url).await.unwrap();
+        store.load_tables().await.unwrap();
+        assert_eq!(private::mode(path.parent().unwrap()), 0o700);
+        for entry in std::fs::read_dir(path.parent().unwrap()).unwrap() {
+            let file = entry.unwrap().path();
+            assert_eq!(private::mode(&file), 0o600, "{}", file.display());
+        }
+        store.close().await;
+        // An operator may let a group read it.
+        let shared = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+        std::fs::set_permissions(&path, shared).unwrap();
+        Store::open(&url).await.unwrap().close().await;
+        assert_eq!(private::mode(&path), 0o640);
     }
 
     #[tokio::test]

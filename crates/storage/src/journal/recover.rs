@@ -2,7 +2,7 @@
 //! A torn tail is cut; bytes damaged in the middle are set aside with a copy of the file, and the records behind them
 //! are kept. Nothing found in a file is fatal. Leaves out: shipping, which reads the same files afterwards.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use accounting::{AnsweredCall, Record};
 use super::frame::{self, Frame};
 use super::open_calls::OpenCalls;
 use super::segment::{SegmentHeader, SegmentKey, list_segments, sync_directory};
+use crate::private;
 
 /// The end of a file that was being written when the process or the machine stopped; it was cut off.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +32,12 @@ pub struct Damage {
     pub file: PathBuf,
     /// Where the damage starts, in bytes.
     pub offset: u64,
-    /// How many bytes are not records any more.
+    /// How many bytes are not records any more; all of them when nothing sound was found in the file.
     pub bytes: u64,
     /// Records missing between the last sound one before and the first one after, by their numbers.
     pub records_lost: u64,
-    /// The file as it was found, for inspection; `None` when it could not be copied.
+    /// The file as it was found, for inspection: a copy, or the file itself when nothing sound is in it; `None` when it
+    /// could not be copied.
     pub set_aside: Option<PathBuf>,
     /// What the system said, when the file could not be read or repaired.
     pub error: Option<String>,
@@ -101,13 +103,29 @@ fn recover_segment(
         }
     }
     if layout.header.is_none() && layout.payloads.is_empty() {
-        // The process stopped before the header was whole, so no record was ever behind it.
-        std::fs::remove_file(path)?;
-        recovery.torn.push(TornTail {
-            file: path.to_owned(),
-            offset: 0,
-            bytes: bytes.len() as u64,
-        });
+        if SegmentHeader::is_cut(&bytes) {
+            // The process stopped before the header was whole, so no record was ever behind it.
+            std::fs::remove_file(path)?;
+            recovery.torn.push(TornTail {
+                file: path.to_owned(),
+                offset: 0,
+                bytes: bytes.len() as u64,
+            });
+        } else {
+            let set_aside = place_aside(path);
+            std::fs::rename(path, &set_aside)?;
+            if let Some(directory) = path.parent() {
+                sync_directory(directory)?;
+            }
+            recovery.damaged.push(Damage {
+                file: path.to_owned(),
+                offset: 0,
+                bytes: bytes.len() as u64,
+                records_lost: 0,
+                set_aside: Some(set_aside),
+                error: None,
+            });
+        }
     } else if layout.gaps.is_empty() {
         if layout.end < bytes.len() {
             let file = OpenOptions::new().write(true).open(path)?;
@@ -121,11 +139,10 @@ fn recover_segment(
             });
         }
     } else {
-        let mut set_aside = path.as_os_str().to_owned();
-        set_aside.push(".corrupt");
-        let set_aside = std::fs::copy(path, &set_aside)
+        let set_aside = place_aside(path);
+        let set_aside = copy_private(&bytes, &set_aside)
             .is_ok()
-            .then(|| PathBuf::from(set_aside));
+            .then_some(set_aside);
         let error = rewrite(key, path, &bytes, &layout)
             .err()
             .map(|error| error.to_string());
@@ -141,6 +158,28 @@ fn recover_segment(
         }
     }
     Ok(())
+}
+
+/// Where a damaged file is kept: a name that is free, since what was set aside before stays too.
+fn place_aside(path: &Path) -> PathBuf {
+    let name = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".corrupt");
+        if number > 1 {
+            name.push(format!(".{number}"));
+        }
+        PathBuf::from(name)
+    };
+    (1..)
+        .map(name)
+        .find(|place| !place.exists())
+        .unwrap_or_else(|| name(1))
+}
+
+fn copy_private(bytes: &[u8], to: &Path) -> io::Result<()> {
+    let mut file = private::options().write(true).create_new(true).open(to)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// What is where in a segment.
@@ -207,7 +246,11 @@ fn next_sound(bytes: &[u8], from: usize, last_seq: u64) -> Option<(usize, u64)> 
 /// Replaces a damaged file by one that holds its sound frames alone, whole or not at all.
 fn rewrite(key: SegmentKey, path: &Path, bytes: &[u8], layout: &Layout) -> io::Result<()> {
     let draft = path.with_extension("new");
-    let mut file = File::create(&draft)?;
+    let mut file = private::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&draft)?;
     match &layout.header {
         Some((_, len)) => file.write_all(&bytes[..*len])?,
         None => file.write_all(&SegmentHeader::new("", key, 0).to_bytes()?)?,

@@ -9,12 +9,16 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::frame;
+use crate::private;
 
 /// The lane into which the shipper copies what must outlive a pruned segment.
 pub(crate) const CARRY_LANE: u8 = 255;
 
 /// First bytes of every segment.
 pub(crate) const MAGIC: &[u8; 8] = b"TANDEMJ1";
+
+/// No header is longer: what is longer and has none was no segment that had just been created.
+const HEADER_LEN_MAX: usize = 1 << 10;
 
 const EXTENSION: &str = "journal";
 const BOOT_FILE: &str = "boot";
@@ -100,6 +104,17 @@ impl SegmentHeader {
         }
     }
 
+    /// Whether a file holds the first bytes of a header and nothing else, as a process leaves it that stops while it
+    /// creates a segment.
+    pub(crate) fn is_cut(bytes: &[u8]) -> bool {
+        bytes.len() < HEADER_LEN_MAX
+            && match bytes.strip_prefix(MAGIC) {
+                Some(rest) => matches!(frame::look(rest), frame::Frame::Short { missing }
+                    if bytes.len() + missing <= HEADER_LEN_MAX),
+                None => MAGIC.starts_with(bytes),
+            }
+    }
+
     /// The header at the start of a file, and its length; `None` when it is damaged or cut.
     pub(crate) fn read(bytes: &[u8]) -> Option<(Self, usize)> {
         let rest = bytes.strip_prefix(MAGIC)?;
@@ -143,7 +158,7 @@ pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
 /// # Errors
 /// When the directory can't be created, read or written.
 pub fn next_boot(directory: &Path) -> io::Result<u32> {
-    std::fs::create_dir_all(directory)?;
+    private::create_directories(directory)?;
     let path = directory.join(BOOT_FILE);
     let stored = match std::fs::read_to_string(&path) {
         Ok(text) => text.trim().parse().unwrap_or(0),
@@ -158,7 +173,11 @@ pub fn next_boot(directory: &Path) -> io::Result<u32> {
         .unwrap_or(0);
     let boot = stored.max(seen).wrapping_add(1).max(1);
     let draft = directory.join(format!("{BOOT_FILE}.new"));
-    let mut file = File::create(&draft)?;
+    let mut file = private::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&draft)?;
     writeln!(file, "{boot}")?;
     file.sync_all()?;
     std::fs::rename(&draft, &path)?;
@@ -251,6 +270,15 @@ mod tests {
         assert_eq!(SegmentHeader::read(&bytes), Some((header, bytes.len())));
         for cut in 0..bytes.len() {
             assert_eq!(SegmentHeader::read(&bytes[..cut]), None);
+            assert!(SegmentHeader::is_cut(&bytes[..cut]), "{cut}");
+        }
+        assert!(!SegmentHeader::is_cut(&bytes));
+        for other in [
+            &b"TANDEMX"[..],
+            &[0; 40],
+            &[b"TANDEMJ1".as_slice(), &[0; 40]].concat(),
+        ] {
+            assert!(!SegmentHeader::is_cut(other), "{other:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! A failing disk is survived: records wait in a bounded buffer and are written when it recovers.
 //! Leaves out: syncing to the disk, which never happens on a worker ([`super::JournalSync`]).
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use accounting::Record;
 use super::frame;
 use super::segment::{SegmentHeader, SegmentKey};
 use super::sync::LaneProgress;
+use crate::private;
 
 /// Where and how a lane writes.
 #[derive(Clone, Debug)]
@@ -219,7 +220,7 @@ fn start_segment(
     };
     let path = options.directory.join(key.file_name());
     let header = SegmentHeader::new(&options.node, key, seq_before).to_bytes()?;
-    let mut file = OpenOptions::new()
+    let mut file = private::options()
         .read(true)
         .write(true)
         .create_new(true)

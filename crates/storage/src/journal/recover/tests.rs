@@ -345,3 +345,60 @@ fn other_files_and_directories_with_the_name_of_a_segment_do_not_stop_recovery()
     assert!(recovery.damaged[0].error.is_some());
     assert!(recover(&directory.path().join("missing")).is_err());
 }
+
+#[test]
+fn a_file_without_anything_sound_is_set_aside_and_never_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(directory.path(), 1, 0, &[answered(1)]);
+    let whole = std::fs::read(&path).unwrap();
+    // Both header and record damaged; zeros, as a power cut leaves them; garbage of the length of a header.
+    let mut broken = whole.clone();
+    broken[3] ^= 1;
+    let last = broken.len() - 1;
+    broken[last] ^= 1;
+    let found = [broken, vec![0; 4_096], vec![7; 60]];
+    for (number, bytes) in found.iter().enumerate() {
+        std::fs::write(&path, bytes).unwrap();
+        let recovery = recover(directory.path()).unwrap();
+        let [damage] = recovery.damaged.as_slice() else {
+            panic!("{:?}", recovery.damaged)
+        };
+        assert_eq!(
+            (damage.offset, damage.bytes, &damage.error),
+            (0, bytes.len() as u64, &None),
+            "{number}"
+        );
+        assert_eq!(
+            &std::fs::read(damage.set_aside.as_ref().unwrap()).unwrap(),
+            bytes
+        );
+        assert!(!path.exists() && recovery.torn.is_empty());
+    }
+    // None of them replaced another.
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 3);
+}
+
+#[test]
+fn what_the_journal_creates_is_for_its_owner_alone() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("a/journal");
+    let _lock = crate::DirectoryLock::acquire(&directory).unwrap();
+    crate::next_boot(&directory).unwrap();
+    let path = write(&directory, 1, 0, &[answered(1), answered(2)]);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let first = Layout::of(&bytes).payloads[0].start;
+    bytes[first] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(recover(&directory).unwrap().damaged.len(), 1);
+    for directory in [&directory, &parent.path().join("a")] {
+        assert_eq!(private::mode(directory), 0o700);
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&directory).unwrap() {
+        let file = entry.unwrap().path();
+        assert_eq!(private::mode(&file), 0o600, "{}", file.display());
+        names.push(file);
+    }
+    // Lock, boot, segment, and its copy.
+    assert_eq!(names.len(), 4, "{names:?}");
+}

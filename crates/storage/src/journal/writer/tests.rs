@@ -1,5 +1,6 @@
 //! The writing end: what a `write` takes out, rotation, and a disk that refuses.
 
+use std::fs::OpenOptions;
 use std::time::Duration;
 
 use super::*;
