@@ -90,7 +90,7 @@ fn play(directory: &Path) -> anyhow::Result<bool> {
     }
     let statuses = place_calls(proxy)?;
     let cdrs = records(&config)?;
-    node.drain();
+    node.drain()?;
     print(&cdrs);
     ensure!(
         cdrs.len() == CALLS.len(),

@@ -17,6 +17,12 @@ pub struct JournalHandles {
 }
 
 impl JournalHandles {
+    /// Whether a lane's last write failed: such a lane takes no new calls.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.sync.lanes().iter().any(|lane| lane.is_failing())
+    }
+
     /// The numbers now.
     #[must_use]
     pub fn view(&self) -> JournalView {
@@ -37,6 +43,7 @@ impl JournalHandles {
             backlog_bytes: shipping.backlog_bytes,
             oldest_unshipped_s: u64::try_from(oldest_s).unwrap_or(u64::MAX),
             ship_errors: shipping.errors,
+            failing: self.is_failing(),
             errors: lanes
                 .iter()
                 .map(|lane| lane.write_errors() + lane.sync_errors())

@@ -78,6 +78,8 @@ lane_stats! {
     Records => "records", "Records handed to the journal.";
     /// Records lost because the journal could not be written and its buffer was full.
     RecordsLost => "records_lost", "Records lost because the journal could not be written.";
+    /// Records that wait in memory because the journal can't be written (a gauge).
+    RecordsWaiting => "records_waiting", "Records that wait in memory because the journal can't be written.";
     /// Calls the lane owns now (a gauge).
     LiveCalls => "calls", "Calls the lane owns.";
     /// Transactions the lane has now (a gauge).
@@ -94,7 +96,8 @@ impl LaneStat {
     pub fn is_gauge(self) -> bool {
         matches!(
             self,
-            Self::LiveCalls
+            Self::RecordsWaiting
+                | Self::LiveCalls
                 | Self::LiveTransactions
                 | Self::LiveContexts
                 | Self::UnfinishedRequests

@@ -7,7 +7,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use offload::{Failure, Reply};
@@ -36,6 +36,10 @@ const ROUNDS_MAX: usize = 16;
 const UNSENT_RETRY: Duration = Duration::from_millis(1);
 /// The window of [`LaneStat::KernelWaitMaxUs`], µs.
 const WAIT_WINDOW_US: u64 = 1_000_000;
+/// How long a lane whose journal can't be written waits before it tries again by itself, µs.
+const JOURNAL_RETRY_US: u64 = 100_000;
+/// How long a lane that is told to stop goes on trying to write its last records.
+const FINISH_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What other threads ask of a lane.
 pub enum Control {
@@ -135,6 +139,7 @@ pub async fn run(parts: Parts) -> io::Result<()> {
         unreachable: Vec::new(),
         journal: parts.journal,
         progress,
+        journal_retry_us: None,
         jobs: parts.jobs,
         results: results_sender,
         routing: parts.routing,
@@ -190,7 +195,7 @@ pub async fn run(parts: Parts) -> io::Result<()> {
         }
     }
     tasks.abort_all();
-    worker.borrow_mut().finish();
+    finish(&worker).await;
     Ok(())
 }
 
@@ -235,6 +240,16 @@ async fn unsent_task(worker: Shared, port: Rc<UdpPort>) -> String {
         port.unsent().await;
         tokio::time::sleep(UNSENT_RETRY).await;
         worker.borrow_mut().unsent_turn(&port);
+    }
+}
+
+/// Writes the last records out, and goes on trying for a while when the disk refuses them.
+async fn finish(worker: &Shared) {
+    let give_up = Instant::now() + FINISH_PATIENCE;
+    worker.borrow_mut().finish();
+    while worker.borrow().journal_retry_us.is_some() && Instant::now() < give_up {
+        tokio::time::sleep(Duration::from_micros(JOURNAL_RETRY_US)).await;
+        worker.borrow_mut().other_turn(|_, _| {});
     }
 }
 
@@ -322,6 +337,8 @@ struct Worker {
     unreachable: Vec<SocketAddr>,
     journal: Journal,
     progress: Arc<LaneProgress>,
+    /// The last write failed, and is tried again at this monotonic time, µs.
+    journal_retry_us: Option<u64>,
     jobs: LaneJobs,
     results: mpsc::UnboundedSender<JobResult>,
     routing: Arc<ArcSwap<Snapshot>>,
@@ -626,12 +643,27 @@ impl Worker {
                 break;
             }
         }
-        if let Err(error) = self.journal.write_out()
-            && !self.refusing
-        {
-            // Said once: the next turn refuses new calls until a write succeeds.
-            tracing::error!(lane = self.lane, %error, "the journal can't be written: new calls are refused");
+        self.write_journal(now);
+    }
+
+    /// Takes the records out of our memory. A failing disk is said once, when it begins and when it is over; the next
+    /// turn refuses new calls, and there is one soon even when nothing else happens.
+    fn write_journal(&mut self, now: Now) {
+        match self.journal.write_out() {
+            Ok(()) => {
+                if self.journal_retry_us.take().is_some() {
+                    tracing::info!(lane = self.lane, "the journal can be written again");
+                }
+            }
+            Err(error) => {
+                if self.journal_retry_us.is_none() {
+                    tracing::error!(lane = self.lane, %error, "the journal can't be written: new calls are refused");
+                }
+                self.journal_retry_us = Some(now.mono_us + JOURNAL_RETRY_US);
+            }
         }
+        let waiting = self.journal.appended_seq() - self.progress.written_seq();
+        self.counters.set(LaneStat::RecordsWaiting, waiting);
     }
 
     /// Hands a job to the pool; the failure to answer it with when that is not possible.
@@ -799,5 +831,6 @@ impl Worker {
             .next_deadline_us()
             .unwrap_or(u64::MAX)
             .min(publish_us)
+            .min(self.journal_retry_us.unwrap_or(u64::MAX))
     }
 }

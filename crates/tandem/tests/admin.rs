@@ -157,7 +157,7 @@ fn the_admin_interface_reads_freely_on_loopback_and_posts_with_the_token() {
     assert_eq!(ask(admin, "GET", "/readyz", None).status, 503);
     assert_eq!(ask(admin, "GET", "/healthz", None).status, 200);
     node.wait_for_drain();
-    node.drain();
+    node.drain().unwrap();
     assert!(
         TcpStream::connect(admin).is_err(),
         "the admin interface ends with the node"
@@ -172,9 +172,9 @@ fn two_nodes_never_share_a_directory() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("in use by process"), "{error}");
-    first.drain();
+    first.drain().unwrap();
     let again = Node::start(config(directory.path()), LogDrops::default()).unwrap();
-    again.drain();
+    again.drain().unwrap();
 }
 
 #[test]
@@ -205,5 +205,5 @@ fn a_sip_port_in_use_is_refused_even_by_a_socket_that_would_share_it() {
         .to_string();
     assert!(error.contains(&first.addresses()[0].to_string()), "{error}");
     assert_eq!(error.lines().count(), 1);
-    first.drain();
+    first.drain().unwrap();
 }

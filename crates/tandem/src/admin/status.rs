@@ -34,6 +34,12 @@ pub(super) async fn readyz(State(state): State<Arc<AdminState>>) -> Result<Json<
             "draining: no new calls are accepted",
         ));
     }
+    if state.journal.is_failing() {
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the journal can't be written: new calls are refused until it can",
+        ));
+    }
     Ok(Json(json!({ "status": "ready" })))
 }
 
@@ -50,6 +56,8 @@ pub(super) fn view(state: &AdminState) -> StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         state: if state.drain.is_requested() {
             "draining"
+        } else if state.journal.is_failing() {
+            "refusing"
         } else {
             "serving"
         }

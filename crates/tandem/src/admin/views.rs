@@ -11,7 +11,7 @@ pub struct StatusView {
     pub node: String,
     /// The version of the binary.
     pub version: String,
-    /// `serving` or `draining`.
+    /// `serving`, `draining`, or `refusing` while the journal can't be written.
     pub state: String,
     /// Seconds since the start.
     pub uptime_s: u64,
@@ -97,6 +97,8 @@ pub struct JournalView {
     pub oldest_unshipped_s: u64,
     /// Batches that the store refused; each is tried again.
     pub ship_errors: u64,
+    /// The disk refuses writes: new calls are refused until it takes them.
+    pub failing: bool,
     /// Writes and syncs that failed.
     pub errors: u64,
     /// Records lost because the disk refused writes for too long.

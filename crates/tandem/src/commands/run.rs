@@ -1,5 +1,5 @@
 //! `tandem run`: the proxy, until a signal or POST /v1/drain ends it.
-//! Exit code 0 after a clean drain; one clear line and 1 when it can't start.
+//! Exit code 0 after a clean drain; one clear line and 1 when it can't start, or ends with records left.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ pub(super) fn run(config: Config) -> anyhow::Result<bool> {
     let node = Node::start(Arc::new(config), log.drops())?;
     node.listen_to_signals()?;
     node.wait_for_drain();
-    node.drain();
+    let drained = node.drain();
     drop(log);
+    drained?;
     Ok(true)
 }

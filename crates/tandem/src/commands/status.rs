@@ -64,7 +64,12 @@ fn text(view: &StatusView) -> String {
         (
             "journal",
             format!(
-                "{} records not shipped yet, the oldest for {} s; {} write errors, {} records lost",
+                "{}{} records not shipped yet, the oldest for {} s; {} write errors, {} records lost",
+                if view.journal.failing {
+                    "CAN'T BE WRITTEN, new calls are refused; "
+                } else {
+                    ""
+                },
                 view.journal.backlog_records,
                 view.journal.oldest_unshipped_s,
                 view.journal.errors,
