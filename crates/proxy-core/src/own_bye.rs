@@ -20,6 +20,10 @@ use std::collections::VecDeque;
 use transaction_layer::{Flow, Transport};
 use uuid::Uuid;
 
+/// How far our own CSeq lies above the highest that the journal knows: requests that had no answer when the process
+/// died are not in it. CSeq must rise, but may skip (RFC 3261 §12.2.2).
+const RESTORED_CSEQ_STEP: u32 = 100;
+
 impl ProxyCore {
     /// A call has lasted as long as calls may: BYE to both sides.
     pub(crate) fn on_max_call(&mut self, now: Now, id: Uuid, out: &mut Output) {
@@ -82,11 +86,16 @@ impl ProxyCore {
             return;
         };
         // Above every CSeq that the other side has used toward this one, and above our own.
+        let restored = call
+            .dialogs
+            .get(usize::from(dialog))
+            .is_some_and(|dialog| dialog.restored);
+        let step = if restored { RESTORED_CSEQ_STEP } else { 1 };
         let cseq = other
             .cseq
             .unwrap_or(0)
             .max(leg.local_cseq)
-            .saturating_add(1);
+            .saturating_add(step);
         if let Some(leg) = call.leg_mut(dialog, to) {
             leg.local_cseq = cseq;
         }

@@ -52,3 +52,15 @@ fn what_is_older_than_the_process_before_knew_is_out_of_order() {
     );
     assert_eq!(bench.core.live_calls(), 1);
 }
+
+#[test]
+fn a_bye_of_our_own_lies_above_what_the_journal_had_not_heard_of_yet() {
+    let (mut bench, _) = restored();
+    let sent = bench.wait(15_000 * SECOND);
+    let to_vendor = sent
+        .iter()
+        .find(|sent| sent.what() == "BYE" && sent.to.to_string() == VENDOR);
+    // The caller's CSeq 3 was under way when the process before died.
+    assert!(to_vendor.unwrap().cseq() > 10);
+    assert_eq!(bench.cdrs().len(), 1);
+}
