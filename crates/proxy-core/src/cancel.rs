@@ -4,7 +4,7 @@
 
 use crate::{
     calls::signed,
-    context::{BranchRef, BranchState, CancelState, ContextRef, NOBODY, Role},
+    context::{BranchRef, BranchState, CancelState, ContextRef, Kind, NOBODY, Role},
     core::ProxyCore,
     output::{Now, Output},
     reply::Reject,
@@ -180,6 +180,58 @@ impl ProxyCore {
         }
         self.on_silence(now, name, 487, Cause::Cancelled, out);
         self.release_context(name.context);
+    }
+
+    /// A drain has lasted as long as it may: requests that begin something and have no final response get 503 from here,
+    /// and their branches CANCEL. Their records follow when the branches have ended, or with [`Self::end_branches`].
+    pub fn end_setup(&mut self, now: Now, out: &mut Output) {
+        for name in self.contexts.names() {
+            let Some(context) = self.contexts.at_mut(name) else {
+                continue;
+            };
+            let over = context.final_sent.is_some() || context.won;
+            if over || !matches!(context.role, Role::Initial) {
+                continue;
+            }
+            let invite = context.kind == Kind::Invite;
+            if context.cancelled {
+                self.finish_here(now, name, 487, Cause::Cancelled, out);
+                continue;
+            }
+            context.cancelled = invite;
+            if let Some(call) = context.call.and_then(|id| self.calls.at_mut(id)) {
+                call.ended_by(EndedBy::Proxy);
+            }
+            if invite {
+                self.cancel_branches(now, name, None, out);
+            }
+            self.finish_here(now, name, 503, Cause::Restart, out);
+        }
+    }
+
+    /// The process ends: nothing is heard any more from branches whose request is over, so that its record is due now.
+    pub fn end_branches(&mut self, now: Now, out: &mut Output) {
+        for context in self.contexts.names() {
+            let open = self.contexts.at(context).filter(|context| {
+                matches!(context.role, Role::Initial)
+                    && (context.final_sent.is_some() || context.won)
+            });
+            let count = open.map_or(0, |context| context.branches.len());
+            for branch in (0..count).filter_map(|at| u8::try_from(at).ok()) {
+                let name = BranchRef { context, branch };
+                let Some(branch) = self.contexts.branch_mut(name) else {
+                    continue;
+                };
+                if branch.state == BranchState::Done {
+                    continue;
+                }
+                if let Some(client) = branch.client.take() {
+                    self.transactions.abandon_client(now.mono_us, client);
+                }
+                self.on_silence(now, name, 487, Cause::Cancelled, out);
+            }
+            self.release_context(context);
+        }
     }
 
     /// A response to a branch on which CANCEL waits for one.

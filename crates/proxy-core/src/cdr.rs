@@ -6,9 +6,10 @@
 use crate::{
     calls::{AttemptState, Call, DialogState, signed},
     core::ProxyCore,
-    output::Now,
+    output::{Now, Output},
+    stats::Stat,
 };
-use accounting::{Cause, Cdr};
+use accounting::{Cause, Cdr, Record};
 use sip_parser::{KnownHeader, Message, Uri};
 use transaction_layer::Flow;
 use uuid::Uuid;
@@ -119,6 +120,50 @@ impl ProxyCore {
             vendor_prefix: None,
             route_version: self.snapshot.version(),
         }
+    }
+
+    /// Closes a call whose dialogs and branches have all ended: its record goes to the journal.
+    pub(crate) fn settle_call(&mut self, now: Now, id: Uuid, out: &mut Output) {
+        let Some(call) = self.calls.at(id) else {
+            return;
+        };
+        if call.cdr.status == 0
+            || call.has_dialog_up()
+            || call.gate.is_some()
+            || !call.held.is_empty()
+        {
+            return;
+        }
+        // Upstream has had its end: a branch that may still speak costs the customer no channel.
+        let channel = self.calls.at_mut(id).and_then(|call| call.channel.take());
+        self.give_channel(channel);
+        let Some(call) = self.calls.at(id) else {
+            return;
+        };
+        let context = call.context.and_then(|name| self.contexts.at(name));
+        if context.is_some_and(|context| {
+            context.is_pending() || (context.final_sent.is_none() && !context.won)
+        }) {
+            return;
+        }
+        let Some(mut call) = self.calls.remove(id) else {
+            return;
+        };
+        if let Some(timer) = call.max_timer.take() {
+            self.wheel.cancel(timer);
+        }
+        self.give_channel(call.channel.take());
+        for at in 0..call.attempts.len() {
+            let at = u16::try_from(at).unwrap_or(u16::MAX);
+            let cause = call
+                .attempts
+                .get(usize::from(at))
+                .map_or(Cause::Other, |attempt| attempt.record.cause);
+            let channel = call.close_attempt(at, signed(now.mono_us), None, cause);
+            self.give_channel(channel);
+        }
+        self.stats.count(Stat::CallsEnded);
+        out.records.push(Record::Ended(Box::new(call.cdr_so_far())));
     }
 
     fn new_cdr_id(&mut self, now: Now) -> Uuid {

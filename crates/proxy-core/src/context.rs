@@ -209,6 +209,11 @@ impl ResponseContext {
             && self.branches.iter().all(|branch| branch.client.is_none())
     }
 
+    /// Whether upstream still waits for a final response.
+    pub(crate) fn is_open(&self) -> bool {
+        self.final_sent.is_none() && !self.won
+    }
+
     /// Branches whose final response is still to come.
     pub(crate) fn is_pending(&self) -> bool {
         self.branches
@@ -295,6 +300,19 @@ impl Contexts {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &ResponseContext> {
         self.slots.iter().map(|(_, context)| context)
+    }
+
+    /// All names, for those who change contexts as they go.
+    pub(crate) fn names(&self) -> Vec<ContextRef> {
+        self.slots
+            .iter()
+            .filter_map(|(index, context)| {
+                Some(ContextRef {
+                    index: u32::try_from(index).ok()?,
+                    generation: context.generation,
+                })
+            })
+            .collect()
     }
 
     pub(crate) fn branch(&self, name: BranchRef) -> Option<&Branch> {

@@ -4,8 +4,11 @@
 //! jobs to run elsewhere, records to keep and its next deadline. It reads no clock and opens no socket.
 //! Transactions are the `transaction-layer`'s, decisions about routes the `routing` crate's.
 
+mod ack;
 mod admission;
+mod answer;
 mod branch;
+mod bye;
 mod calls;
 mod cancel;
 mod cdr;
@@ -15,13 +18,17 @@ mod cookie;
 mod core;
 mod dialog;
 mod forward;
+mod hunt;
 mod names;
 mod output;
 mod own_bye;
 mod park;
+mod passing;
 mod refused;
 mod reply;
 mod response;
+mod silence;
+mod standing;
 mod stats;
 pub mod steer;
 mod targets;

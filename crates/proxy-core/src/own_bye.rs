@@ -182,10 +182,22 @@ impl ProxyCore {
             .snapshot
             .vendor_by_trunk(TrunkId(restored.vendor_trunk))
             .map(|index| self.snapshot.vendor(index).slot);
+        let customer_slot = self
+            .snapshot
+            .customer_by_trunk(TrunkId(restored.customer_trunk))
+            .map(|index| self.snapshot.customer(index).slot);
         let counters = std::sync::Arc::clone(&self.config.counters);
         let Some(call) = self.calls.at_mut(id) else {
             return;
         };
+        // One that had ended has given its channels back.
+        if call.channel.is_none()
+            && !ended
+            && let Some(slot) = customer_slot
+        {
+            counters.force_channels(slot, 1);
+            call.channel = Some(slot);
+        }
         let setup_us = call.setup_us;
         let setup_wall = call.cdr.setup_us;
         let mut cause = call.cdr.cause;
@@ -223,14 +235,6 @@ impl ProxyCore {
     }
 
     fn insert_restored(&mut self, restored: &AnsweredCall, setup_us: i64) {
-        let trunk = TrunkId(restored.customer_trunk);
-        let slot = self
-            .snapshot
-            .customer_by_trunk(trunk)
-            .map(|index| self.snapshot.customer(index).slot);
-        if let Some(slot) = slot {
-            self.config.counters.force_channels(slot, 1);
-        }
         let attempts = restored.cdr.attempts.iter().map(|record| AttemptState {
             record: record.clone(),
             vendor_trunk: 0,
@@ -254,7 +258,7 @@ impl ProxyCore {
             from_uri: restored.call_from_uri.clone().into_bytes(),
             to_uri: restored.call_to_uri.clone().into_bytes(),
             customer_trunk: restored.customer_trunk,
-            channel: slot,
+            channel: None,
             setup_us,
             context: None,
             dialogs: SmallVec::new(),

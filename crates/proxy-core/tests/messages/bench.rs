@@ -212,6 +212,18 @@ impl Bench {
         self.core.restore_call(self.now(), call);
     }
 
+    /// The drain has lasted as long as it may.
+    pub(crate) fn end_setup(&mut self) -> Vec<Sent> {
+        self.core.end_setup(self.now(), &mut self.out);
+        self.take()
+    }
+
+    /// The process ends.
+    pub(crate) fn end_branches(&mut self) -> Vec<Sent> {
+        self.core.end_branches(self.now(), &mut self.out);
+        self.take()
+    }
+
     /// A job ends.
     pub(crate) fn end_job(&mut self, job: &Job, answer: JobAnswer) -> Vec<Sent> {
         let result = JobResult { id: job.id, answer };

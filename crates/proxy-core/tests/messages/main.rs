@@ -10,6 +10,7 @@ mod byes;
 mod cancels;
 mod capacity;
 mod cookies;
+mod drained;
 mod durability;
 mod given_up;
 mod names;

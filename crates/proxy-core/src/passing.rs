@@ -1,0 +1,160 @@
+//! Requests of a dialog that no call here stands behind: forwarded by their own Route and request URI (RFC 3261 §16.12).
+//!
+//! A cookie opens the way between its two trunks and no other; without one the operator must have allowed it.
+
+use crate::{
+    context::{ContextRef, Role},
+    cookie::{Cookie, Side},
+    core::ProxyCore,
+    output::{JobKind, Now, Output},
+    park::Parked,
+    reply::Reject,
+    stats::Stat,
+};
+use accounting::Cause;
+use sip_parser::{Edits, Message, parse_datagram};
+use std::mem;
+use transaction_layer::Flow;
+
+impl ProxyCore {
+    /// Where a request that no call of ours stands behind says it wants to go.
+    pub(crate) fn passing_hop(
+        &self,
+        now: Now,
+        request: &Message<'_>,
+        listener: u16,
+    ) -> Result<Flow, Option<JobKind>> {
+        let route = request
+            .routes()
+            .flatten()
+            .find(|route| !self.own.is_uri(route.uri));
+        let uri = route.map_or(request.request_uri(), |route| route.uri);
+        if self.own.is_uri(uri) {
+            return Err(None);
+        }
+        self.uri_hop(now, uri, listener)
+    }
+
+    pub(crate) fn open_passing(
+        &mut self,
+        now: Now,
+        request: &Message<'_>,
+        flow: &Flow,
+        cookie: Option<(Cookie, Side)>,
+        out: &mut Output,
+    ) {
+        match self.open_context(now, request, flow, Role::Passing { cookie }, out) {
+            Some(context) => self.forward_passing(now, context, out),
+            None => {
+                self.stats.count(Stat::TablesFull);
+                self.refuse(
+                    now,
+                    request,
+                    flow,
+                    &Reject::new(503, Cause::Overload),
+                    None,
+                    out,
+                );
+            }
+        }
+    }
+
+    /// Sends a request on by its own Route and request URI.
+    pub(crate) fn forward_passing(&mut self, now: Now, name: ContextRef, out: &mut Output) {
+        let Some(context) = self.contexts.at_mut(name) else {
+            return;
+        };
+        let listener = context.flow.listener;
+        // The cookie authorises the way between its two trunks, and no other.
+        let toward = match &context.role {
+            Role::Passing {
+                cookie: Some((cookie, side)),
+            } => Some(cookie.trunk_of(side.other())),
+            _ => None,
+        };
+        let request = mem::take(&mut context.request);
+        let mut table = mem::take(&mut self.inner_table);
+        let hop = match parse_datagram(&request, &mut table) {
+            Ok(message) => self.passing_hop(now, &message, listener),
+            Err(_) => Err(None),
+        };
+        self.inner_table = table;
+        if let Some(context) = self.contexts.at_mut(name) {
+            context.request = request;
+        }
+        match hop {
+            Ok(flow) if toward.is_some_and(|trunk| !self.trunk_owns(trunk, flow.remote.ip())) => {
+                self.stats.refuse(Cause::PreloadedRoute);
+                self.finish_in_dialog_here(now, name, 403, out);
+            }
+            Ok(flow) => self.send_branch(now, name, 0, 0, flow, out),
+            Err(Some(kind)) => {
+                let job = self.park(
+                    now,
+                    Parked::Context(name),
+                    kind,
+                    self.config.policy.resolve_deadline_us,
+                    out,
+                );
+                if let Some(context) = self.contexts.at_mut(name) {
+                    context.parked = Some(job);
+                }
+            }
+            Err(None) => self.finish_in_dialog_here(now, name, 481, out),
+        }
+    }
+
+    pub(crate) fn forward_passing_ack(
+        &mut self,
+        now: Now,
+        ack: &Message<'_>,
+        flow: &Flow,
+        toward: Option<u64>,
+        may_wait: bool,
+        out: &mut Output,
+    ) {
+        match self.passing_hop(now, ack, flow.listener) {
+            Ok(to) if toward.is_some_and(|trunk| !self.trunk_owns(trunk, to.remote.ip())) => {
+                self.stats.count(Stat::NextHopUnknown);
+            }
+            Ok(to) => {
+                let branch = self.branches.next();
+                let mut edits = Edits::new();
+                self.edit_hop(ack, flow, &to, &branch, &mut edits);
+                self.strip_own_routes(ack, &mut edits);
+                out.outbox
+                    .push_with(&to, |bytes| sip_parser::write_message(ack, &edits, bytes));
+            }
+            Err(Some(kind)) if may_wait => {
+                let parked = Parked::Ack {
+                    bytes: ack.bytes().to_vec(),
+                    flow: *flow,
+                    toward,
+                };
+                self.park(
+                    now,
+                    parked,
+                    kind,
+                    self.config.policy.resolve_deadline_us,
+                    out,
+                );
+            }
+            Err(_) => self.stats.count(Stat::NextHopUnknown),
+        }
+    }
+
+    pub(crate) fn resume_passing_ack(
+        &mut self,
+        now: Now,
+        bytes: &[u8],
+        flow: &Flow,
+        toward: Option<u64>,
+        out: &mut Output,
+    ) {
+        let mut table = mem::take(&mut self.inner_table);
+        if let Ok(ack) = parse_datagram(bytes, &mut table) {
+            self.forward_passing_ack(now, &ack, flow, toward, false, out);
+        }
+        self.inner_table = table;
+    }
+}
