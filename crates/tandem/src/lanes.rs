@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::keys::CookieKeys;
 use crate::lane_stats::{LaneCounters, LaneStat};
 use crate::net::sys;
 use crate::net::udp::{self, BindError, GroupConfig, UdpGroup};
+use crate::output;
 use crate::resolve::{Families, NameResolver};
 use crate::steer::{LaneRings, RingConfig, mesh};
 use crate::tuning::Tuning;
@@ -311,6 +313,11 @@ impl Lanes {
     /// Makes every lane refuse whatever would begin something.
     pub fn drain(&self) {
         self.tell(|| Control::Drain(true));
+    }
+
+    /// Makes every lane refuse the requests that are still being set up, and cancel their branches.
+    pub fn end_setup(&self) {
+        self.tell(|| Control::EndSetup);
     }
 
     /// Makes every lane route by `snapshot` from its next turn on.
@@ -623,6 +630,41 @@ fn run(
     may_go: &std::sync::mpsc::Receiver<()>,
 ) {
     let lane = seat.lane;
+    let ended = guarded(|| live(seat, shared, published, control, ready, may_go));
+    if let Err(error) = ended {
+        // A lane that is gone would leave its calls unanswered and its ring filling up. The journal has what peers
+        // were told, so the process ends and its supervisor starts it anew. The log would end with us: not through it.
+        output::fault(format!(
+            "worker {lane} has failed, the process ends: {error}"
+        ));
+        std::process::abort();
+    }
+}
+
+/// Runs a lane; a panic anywhere in it is a failure like any other.
+fn guarded(lane: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    // Nothing of the lane is looked at after a panic.
+    std::panic::catch_unwind(AssertUnwindSafe(lane)).unwrap_or_else(|panic| {
+        let said = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(io::Error::other(format!(
+            "panicked: {}",
+            said.unwrap_or("without a word")
+        )))
+    })
+}
+
+fn live(
+    seat: Seat,
+    shared: Shared,
+    published: Arc<Published>,
+    control: mpsc::Receiver<Control>,
+    ready: &std::sync::mpsc::Sender<io::Result<Ready>>,
+    may_go: &std::sync::mpsc::Receiver<()>,
+) -> io::Result<()> {
+    let lane = seat.lane;
     let pinned = seat.core.is_some_and(core_affinity::set_for_current);
     if !pinned {
         tracing::warn!(lane, "the worker could not be pinned to a processor");
@@ -635,22 +677,16 @@ fn run(
         Err(error) => {
             // Whoever started this thread waits for the word.
             let _ = ready.send(Err(error));
-            return;
+            return Ok(());
         }
     };
     let parts = assemble(seat, shared, published, control);
     let _ = ready.send(Ok((pinned, sys::thread_id())));
     if may_go.recv().is_err() {
         // Another lane could not start: nobody runs.
-        return;
+        return Ok(());
     }
-    let ended = runtime.block_on(worker::run(parts));
-    if let Err(error) = ended {
-        // A lane that is gone would leave its calls unanswered and its ring filling up. The journal has what peers
-        // were told, so the process ends and its supervisor starts it anew.
-        tracing::error!(lane, %error, "a worker has failed; the process ends");
-        std::process::abort();
-    }
+    runtime.block_on(worker::run(parts))
 }
 
 fn assemble(

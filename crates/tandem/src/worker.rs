@@ -45,6 +45,8 @@ const FINISH_PATIENCE: Duration = Duration::from_secs(3);
 pub enum Control {
     /// Refuse whatever would begin something, or take it again.
     Drain(bool),
+    /// Refuse what is still being set up: the drain has lasted as long as it may.
+    EndSetup,
     /// List at most so many calls.
     Calls(usize, oneshot::Sender<Vec<CallView>>),
     /// Write everything out and end.
@@ -179,6 +181,9 @@ pub async fn run(parts: Parts) -> io::Result<()> {
         tokio::select! {
             asked = control.recv() => match asked {
                 Some(Control::Drain(draining)) => worker.borrow_mut().drain(draining),
+                Some(Control::EndSetup) => worker
+                    .borrow_mut()
+                    .other_turn(|worker, now| worker.core.end_setup(now, &mut worker.out)),
                 Some(Control::Calls(limit, reply)) => {
                     // Whoever asked may have gone; nothing is lost then.
                     let _ = reply.send(worker.borrow().calls(limit));
@@ -555,7 +560,10 @@ impl Worker {
     }
 
     fn finish(&mut self) {
-        self.other_turn(|worker, _| worker.core.flush_refused(&mut worker.out));
+        self.other_turn(|worker, now| {
+            worker.core.end_branches(now, &mut worker.out);
+            worker.core.flush_refused(&mut worker.out);
+        });
         self.publish_stats(u64::MAX);
     }
 

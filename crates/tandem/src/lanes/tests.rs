@@ -316,3 +316,12 @@ fn a_boot_number_that_was_used_before_is_refused_with_the_lane_named() {
         "{error}"
     );
 }
+
+#[test]
+fn a_panic_anywhere_in_a_lane_is_told_as_its_failure() {
+    let error = guarded(|| panic!("ring {} is gone", 3)).unwrap_err();
+    assert_eq!(error.to_string(), "panicked: ring 3 is gone");
+    let error = guarded(|| panic!("gone")).unwrap_err();
+    assert_eq!(error.to_string(), "panicked: gone");
+    assert!(guarded(|| Ok(())).is_ok());
+}
