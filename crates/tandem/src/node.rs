@@ -12,7 +12,7 @@ use routing::TrunkCounters;
 use storage::{
     DirectoryLock, JournalSync, LockError, Recovery, Shipper, ShipperOptions, Store, StoreError,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, AdminState};
@@ -22,7 +22,7 @@ use crate::keys::{self, KeyError};
 use crate::lanes::{Lanes, LanesError, LanesInput};
 use crate::logging::LogDrops;
 use crate::reload::{ReloadError, Reloader};
-use crate::shutdown::{self, DrainHandle};
+use crate::shutdown::{DrainHandle, Requests};
 
 /// How long a drain goes on after the last request was answered: for ACKs, and for answers that were lost on the way.
 const DRAIN_LINGER: Duration = Duration::from_secs(1);
@@ -66,6 +66,9 @@ pub enum StartError {
     /// The workers can't start: an address in use, mostly.
     #[error(transparent)]
     Lanes(#[from] LanesError),
+    /// Somebody asked for the end before the node ran.
+    #[error("asked to end while starting")]
+    Interrupted,
     /// The admin address can't be bound.
     #[error("admin.address {address}: {error}")]
     Admin {
@@ -93,7 +96,6 @@ pub struct Unclean {
 pub struct Node {
     config: Arc<Config>,
     lanes: Arc<Lanes>,
-    reloader: Arc<Reloader>,
     drain: DrainHandle,
     shipping: JoinHandle<bool>,
     stop_shipping: watch::Sender<bool>,
@@ -120,6 +122,18 @@ impl Node {
     /// # Errors
     /// [`StartError`]: one line that says what to change; nothing keeps running then.
     pub fn start(config: Arc<Config>, log_drops: LogDrops) -> Result<Self, StartError> {
+        Self::start_with(config, log_drops, Requests::default())
+    }
+
+    /// [`Node::start`] for a process that listens to `requests` already.
+    ///
+    /// # Errors
+    /// As [`Node::start`]; [`StartError::Interrupted`] when a drain is asked for before the first socket is read.
+    pub fn start_with(
+        config: Arc<Config>,
+        log_drops: LogDrops,
+        requests: Requests,
+    ) -> Result<Self, StartError> {
         let started = Instant::now();
         let locks = lock_directories(&config)?;
         let cookie_keys = keys::cookie_keys(&config.proxy.cookie_key_file)?;
@@ -138,8 +152,12 @@ impl Node {
             }),
         )?;
         let handle = pool.handle().clone();
-        let store = Arc::new(handle.block_on(Store::open(config.store.url()))?);
-        let reloader = Arc::new(handle.block_on(Reloader::start((*store).clone()))?);
+        let (store, reloader) = handle.block_on(async {
+            tokio::select! {
+                read = read_store(&config) => read,
+                () = requests.drain.wait() => Err(StartError::Interrupted),
+            }
+        })?;
 
         let journal_failed = |error| StartError::Journal {
             directory: config.journal.directory.display().to_string(),
@@ -147,6 +165,9 @@ impl Node {
         };
         let recovery = storage::recover(&config.journal.directory).map_err(journal_failed)?;
         report(&recovery);
+        if requests.drain.is_requested() {
+            return Err(StartError::Interrupted);
+        }
         let boot = storage::next_boot(&config.journal.directory).map_err(journal_failed)?;
         let flush = Duration::from_millis(u64::from(config.journal.flush_ms));
         let journal_sync = Arc::new(JournalSync::start(flush).map_err(journal_failed)?);
@@ -174,7 +195,8 @@ impl Node {
         let (stop_shipping, stop) = watch::channel(false);
         let shipping = handle.spawn(shipper.run(stop));
 
-        let drain = DrainHandle::default();
+        let drain = requests.drain;
+        handle.spawn(reload_when_asked(Arc::clone(&reloader), requests.reload));
         let state = Arc::new(AdminState {
             config: Arc::clone(&config),
             lanes: Arc::clone(&lanes),
@@ -198,7 +220,6 @@ impl Node {
         Ok(Self {
             config,
             lanes,
-            reloader,
             drain,
             shipping,
             stop_shipping,
@@ -222,22 +243,13 @@ impl Node {
         self.admin_address
     }
 
-    /// SIGTERM and SIGINT ask for a drain, SIGHUP for a reload, from now on.
-    ///
-    /// # Errors
-    /// The handlers can't be installed.
-    pub fn listen_to_signals(&self) -> io::Result<()> {
-        let _inside = self.pool.handle().enter();
-        shutdown::listen_to_signals(self.drain.clone(), Arc::clone(&self.reloader))
-    }
-
     /// Waits until somebody asks for a drain.
     pub fn wait_for_drain(&self) {
         self.pool.handle().block_on(self.drain.wait());
     }
 
-    /// Refuses new calls, lets live transactions finish (at most `runtime.drain_timeout_s`), flushes the journal, ships
-    /// what it can, and ends. Calls that are up stay in the journal and are taken up by the next start.
+    /// Refuses new calls, lets live transactions finish (at most `runtime.drain_timeout_s`; what is in setup then gets
+    /// 503), flushes the journal, ships what it can, and ends. Calls that are up stay in the journal and are taken up by the next start.
     ///
     /// # Errors
     /// [`Unclean`]: the journal does not hold every record. What could not be shipped is no error, the next start does.
@@ -284,11 +296,36 @@ impl Node {
                 quiet_since = None;
             }
             let quiet = now - *quiet_since.get_or_insert(now);
-            if (unfinished == 0 && quiet >= DRAIN_LINGER) || now >= deadline {
-                return unfinished;
+            if unfinished == 0 && quiet >= DRAIN_LINGER {
+                return 0;
+            }
+            if now >= deadline {
+                tracing::warn!(
+                    unfinished,
+                    "drain_timeout_s is over: calls that are still being set up get 503"
+                );
+                self.lanes.end_setup();
+                // For the ACK upstream, and for the 487 of what was cancelled.
+                std::thread::sleep(DRAIN_LINGER);
+                return self.lanes.unfinished_requests();
             }
             std::thread::sleep(DRAIN_POLL);
         }
+    }
+}
+
+/// What takes long when there is much of it.
+async fn read_store(config: &Config) -> Result<(Arc<Store>, Arc<Reloader>), StartError> {
+    let store = Arc::new(Store::open(config.store.url()).await?);
+    let reloader = Arc::new(Reloader::start((*store).clone()).await?);
+    Ok((store, reloader))
+}
+
+/// Takes the routing data over anew whenever a signal has asked for it.
+async fn reload_when_asked(reloader: Arc<Reloader>, asked: Arc<Notify>) {
+    loop {
+        asked.notified().await;
+        reloader.reload_and_log("SIGHUP").await;
     }
 }
 

@@ -1,14 +1,13 @@
 //! How the process is told to end or to reload: signals, and the admin interface through the same handle.
-//! The first SIGTERM or SIGINT (or POST /v1/drain) drains, a second signal ends at once; SIGHUP reloads.
+//! SIGTERM, SIGINT or POST /v1/drain drains; a second SIGTERM or SIGINT ends at once, whatever began the drain; SIGHUP reloads.
 //! Leaves out what a drain does, which is `node.rs`.
 
 use std::io;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
-
-use crate::reload::Reloader;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, watch};
 
 /// Asks for a drain, and tells whether one was asked for. Clones are one handle.
 #[derive(Debug, Clone)]
@@ -45,38 +44,100 @@ impl DrainHandle {
     }
 }
 
-/// Starts listening to SIGTERM, SIGINT and SIGHUP. Must be called within the offload runtime.
+/// What is asked of the process from outside. Clones are one handle.
+#[derive(Debug, Clone, Default)]
+pub struct Requests {
+    /// Ends it.
+    pub drain: DrainHandle,
+    /// Asks for a reload. One that comes before routing data can be reloaded waits until it can.
+    pub reload: Arc<Notify>,
+}
+
+/// Listens to SIGTERM, SIGINT and SIGHUP from now on, on a thread of its own: a node that is starting hears them too.
+/// Must not be called within a runtime.
 ///
 /// # Errors
-/// The handlers can't be installed.
-pub fn listen_to_signals(drain: DrainHandle, reloader: Arc<Reloader>) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
+/// The handlers can't be installed, or the thread can't be started.
+pub fn listen_to_signals() -> io::Result<Requests> {
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        }
+    };
+    let requests = Requests::default();
+    std::thread::Builder::new().name("signals".into()).spawn({
+        let requests = requests.clone();
+        move || runtime.block_on(signals.listen(&requests))
+    })?;
+    Ok(requests)
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    async fn listen(mut self, requests: &Requests) {
+        let mut ends = Ends::default();
         loop {
-            tokio::select! {
-                _ = terminate.recv() => on_end(&drain, "SIGTERM"),
-                _ = interrupt.recv() => on_end(&drain, "SIGINT"),
-                _ = hangup.recv() => {
-                    let reloader = Arc::clone(&reloader);
-                    tokio::spawn(async move { reloader.reload_and_log("SIGHUP").await });
+            let name = tokio::select! {
+                _ = self.terminate.recv() => "SIGTERM",
+                _ = self.interrupt.recv() => "SIGINT",
+                _ = self.hangup.recv() => {
+                    requests.reload.notify_one();
+                    continue;
+                }
+            };
+            match ends.next(&requests.drain) {
+                Ending::Drain => tracing::info!(
+                    signal = name,
+                    "draining: new calls get 503, live transactions finish; a second signal ends at once"
+                ),
+                Ending::Draining => tracing::info!(
+                    signal = name,
+                    "a drain is going on already; a second signal ends at once"
+                ),
+                Ending::AtOnce => {
+                    crate::output::fault(format!("a second signal, {name}: ending at once"));
+                    std::process::exit(1);
                 }
             }
         }
-    });
-    Ok(())
+    }
 }
 
-fn on_end(drain: &DrainHandle, name: &str) {
-    if drain.request() {
-        tracing::info!(
-            signal = name,
-            "draining: new calls get 503, live transactions finish"
-        );
-    } else {
-        crate::output::fault(format!("{name} while draining: ending at once"));
-        std::process::exit(1);
+/// The signals that ask for the end, as they come.
+#[derive(Debug, Default)]
+struct Ends {
+    seen: bool,
+}
+
+/// What such a signal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// It begins the drain.
+    Drain,
+    /// The admin interface began it; the supervisor that signals now is not impatient.
+    Draining,
+    /// It is the second one.
+    AtOnce,
+}
+
+impl Ends {
+    fn next(&mut self, drain: &DrainHandle) -> Ending {
+        if std::mem::replace(&mut self.seen, true) {
+            Ending::AtOnce
+        } else if drain.request() {
+            Ending::Drain
+        } else {
+            Ending::Draining
+        }
     }
 }
 
@@ -95,11 +156,22 @@ mod tests {
     }
 
     #[test]
+    fn only_a_second_signal_ends_at_once_whatever_began_the_drain() {
+        let drain = DrainHandle::default();
+        let mut ends = Ends::default();
+        assert_eq!(ends.next(&drain), Ending::Drain);
+        assert_eq!(ends.next(&drain), Ending::AtOnce);
+
+        let drain = DrainHandle::default();
+        drain.request();
+        let mut ends = Ends::default();
+        assert_eq!(ends.next(&drain), Ending::Draining);
+        assert_eq!(ends.next(&drain), Ending::AtOnce);
+    }
+
+    #[test]
     fn waiting_ends_when_the_drain_was_asked_for_before_or_after() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let drain = DrainHandle::default();
             let waiting = tokio::spawn({
