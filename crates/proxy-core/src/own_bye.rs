@@ -193,6 +193,8 @@ impl ProxyCore {
         // One that had ended has given its channels back.
         if call.channel.is_none()
             && !ended
+            // An answer after another final response took no channel of the customer, and takes none now.
+            && restored.cdr.answer_us.is_some()
             && let Some(slot) = customer_slot
         {
             counters.force_channels(slot, 1);
