@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod ending;
 mod faults;
 mod fraud;
 mod kill;
