@@ -116,7 +116,7 @@ pub const SCHEMA: &[KeySpec] = &[
         },
         "30",
         "s",
-        "How long a drain waits for live transactions before it ends all the same.",
+        "How long a drain waits for live transactions; then calls that are still being set up get 503, and it ends all the same.",
     ),
     key(
         "listen",
@@ -164,7 +164,7 @@ pub const SCHEMA: &[KeySpec] = &[
         Kind::Integer { min: 1, max: 1_000 },
         "5",
         "ms",
-        "The most that a power cut may lose: the journal is synced to disk this often.",
+        "How often the journal is synced to disk. A power cut loses at most this, and one sync for each worker.",
     ),
     key(
         "journal",
@@ -180,7 +180,7 @@ pub const SCHEMA: &[KeySpec] = &[
         Kind::Choice(&["group", "strict"]),
         "\"group\"",
         "",
-        "`group`: synced every `flush_ms`. `strict`: an answer goes upstream only once its record is on disk.",
+        "`group`: synced every `flush_ms`. `strict`: an answer goes upstream once its record is on disk, and after 1 s whatever the disk does (counted as `commits_missed`).",
     ),
     key(
         "admin",
