@@ -20,7 +20,8 @@ use tokio::net::TcpListener;
 
 use self::problem::Problem;
 pub use self::views::{
-    CallRow, JournalView, ListenView, OffloadView, RoutingView, StatusView, WorkerView,
+    CallRow, JournalLaneView, JournalView, ListenView, OffloadView, RoutingView, StatusView,
+    WorkerView,
 };
 use crate::config::Config;
 use crate::keys::AdminToken;

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use storage::{JournalSync, ShipProgress};
 
-use crate::admin::JournalView;
+use crate::admin::{JournalLaneView, JournalView};
 
 /// Where the numbers come from.
 pub struct JournalHandles {
@@ -43,12 +43,25 @@ impl JournalHandles {
             backlog_bytes: shipping.backlog_bytes,
             oldest_unshipped_s: u64::try_from(oldest_s).unwrap_or(u64::MAX),
             ship_errors: shipping.errors,
+            ship_failing: shipping.failing,
+            ship_last_error: shipping.last_error,
+            open_calls: shipping.open_calls,
+            segments: shipping.segments,
+            segments_damaged: shipping.damaged,
+            segments_undecodable: shipping.undecodable,
             failing: self.is_failing(),
             errors: lanes
                 .iter()
                 .map(|lane| lane.write_errors() + lane.sync_errors())
                 .sum(),
             lost: lanes.iter().map(|lane| lane.lost()).sum(),
+            lanes: lanes
+                .iter()
+                .map(|lane| JournalLaneView {
+                    lane: lane.lane(),
+                    failing: lane.is_failing(),
+                })
+                .collect(),
         }
     }
 }

@@ -10,7 +10,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use proxy_core::{Stat, Stats};
 
-use super::views::StatusView;
+use super::views::{JournalView, StatusView};
 use super::{AdminState, status};
 use crate::lane_stats::LaneStat;
 use crate::lanes::LaneStatus;
@@ -25,7 +25,7 @@ pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> impl IntoRe
     node(&mut page, &view, &state);
     lanes(&mut page, &state.lanes.status());
     trunks(&mut page, &state);
-    journal(&mut page, &view);
+    journal(&mut page, &view.journal);
     offload(&mut page, &state);
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], page.finish())
 }
@@ -170,9 +170,19 @@ fn trunks(page: &mut Exposition, state: &AdminState) {
     );
 }
 
-fn journal(page: &mut Exposition, view: &StatusView) {
-    let journal = &view.journal;
-    let numbers: [(&str, MetricKind, &str, u64); 6] = [
+fn journal(page: &mut Exposition, journal: &JournalView) {
+    let mut family = page.family(
+        "journal_failing",
+        MetricKind::Gauge,
+        "1 while the disk refuses the records of a lane, which takes no new calls then.",
+    );
+    for lane in &journal.lanes {
+        family.sample(
+            &[("lane", &lane.lane.to_string())],
+            f64::from(u8::from(lane.failing)),
+        );
+    }
+    let numbers: [(&str, MetricKind, &str, u64); 11] = [
         (
             "journal_backlog_records",
             MetricKind::Gauge,
@@ -190,6 +200,36 @@ fn journal(page: &mut Exposition, view: &StatusView) {
             MetricKind::Gauge,
             "Age of the oldest record that is being shipped.",
             journal.oldest_unshipped_s,
+        ),
+        (
+            "journal_open_calls",
+            MetricKind::Gauge,
+            "Answered calls without an end, as far as the journal has been read.",
+            journal.open_calls,
+        ),
+        (
+            "journal_segments",
+            MetricKind::Gauge,
+            "Segment files of the journal on the disk.",
+            journal.segments,
+        ),
+        (
+            "journal_segments_damaged",
+            MetricKind::Gauge,
+            "Segments found damaged while running; repaired and shipped at the next start.",
+            journal.segments_damaged,
+        ),
+        (
+            "journal_segments_undecodable",
+            MetricKind::Gauge,
+            "Segments with records of a newer version; kept until a version that knows them runs.",
+            journal.segments_undecodable,
+        ),
+        (
+            "ship_failing",
+            MetricKind::Gauge,
+            "1 while the last try to bring records into the store has failed.",
+            u64::from(journal.ship_failing),
         ),
         (
             "ship_errors_total",
@@ -254,4 +294,41 @@ fn offload(page: &mut Exposition, state: &AdminState) {
         "Time jobs have run, summed.",
         count(stats.run_us),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::JournalLaneView;
+
+    #[test]
+    fn the_journal_page_says_which_lane_fails_and_what_is_kept_but_not_what_the_store_said() {
+        let view = JournalView {
+            ship_failing: true,
+            ship_last_error: Some("disk I/O error".into()),
+            open_calls: 7,
+            segments: 5,
+            segments_damaged: 1,
+            segments_undecodable: 2,
+            lanes: [(0, false), (1, true)]
+                .map(|(lane, failing)| JournalLaneView { lane, failing })
+                .to_vec(),
+            ..JournalView::default()
+        };
+        let mut page = Exposition::default();
+        journal(&mut page, &view);
+        let page = page.finish();
+        for line in [
+            "tandem_journal_failing{lane=\"0\"} 0",
+            "tandem_journal_failing{lane=\"1\"} 1",
+            "tandem_journal_open_calls 7",
+            "tandem_journal_segments 5",
+            "tandem_journal_segments_damaged 1",
+            "tandem_journal_segments_undecodable 2",
+            "tandem_ship_failing 1",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line} in\n{page}");
+        }
+        assert!(!page.contains("disk I/O"), "{page}");
+    }
 }

@@ -97,12 +97,35 @@ pub struct JournalView {
     pub oldest_unshipped_s: u64,
     /// Batches that the store refused; each is tried again.
     pub ship_errors: u64,
+    /// The last try to bring records into the store failed.
+    pub ship_failing: bool,
+    /// What the last failed try said, also when it is over.
+    pub ship_last_error: Option<String>,
+    /// Answered calls without an end, as far as the journal has been read.
+    pub open_calls: u64,
+    /// Segment files on the disk.
+    pub segments: u64,
+    /// Segments found damaged while running; repaired and shipped at the next start.
+    pub segments_damaged: u64,
+    /// Segments with records of a newer version; kept until a version that knows them runs.
+    pub segments_undecodable: u64,
     /// The disk refuses writes: new calls are refused until it takes them.
     pub failing: bool,
     /// Writes and syncs that failed.
     pub errors: u64,
     /// Records lost because the disk refused writes for too long.
     pub lost: u64,
+    /// The writing side, lane by lane.
+    pub lanes: Vec<JournalLaneView>,
+}
+
+/// The journal of one lane.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct JournalLaneView {
+    /// The lane.
+    pub lane: u8,
+    /// Its last write failed: it takes no new calls.
+    pub failing: bool,
 }
 
 /// The offload pool.
