@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Column as _, Row, TypeInfo as _, ValueRef as _};
 
 use crate::{Store, StoreError};
@@ -26,7 +27,7 @@ pub struct LookupAnswer {
 /// Why a lookup gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
-    /// The query itself is not acceptable; says what is allowed.
+    /// The query itself is not acceptable, to us or to the store; says what is wrong or what is allowed.
     #[error("lookup query: {0}")]
     Query(String),
     /// It did not finish in time.
@@ -70,7 +71,7 @@ impl Store {
                 .bind(customer)
                 .fetch_optional(&mut *connection)
                 .await;
-            row.map_err(|error| LookupError::Store(StoreError::Database(error)))
+            row.map_err(blame)
         };
         // The time spent waiting for a connection counts, too.
         match tokio::time::timeout_at(deadline.into(), run).await {
@@ -80,6 +81,55 @@ impl Store {
             Ok(Ok(None)) => Ok(LookupAnswer::default()),
             Ok(Ok(Some(row))) => answer(&row),
         }
+    }
+}
+
+impl Store {
+    /// Has the store compile a lookup query without running it.
+    ///
+    /// # Errors
+    /// [`LookupError::Query`] for what [`check_lookup`] refuses, for a table or column that is not there, and for a
+    /// query that would write; [`LookupError::Store`] when the store can't be asked.
+    pub async fn try_lookup(&self, query: &str) -> Result<(), LookupError> {
+        let program = format!("EXPLAIN {}", bound(query)?);
+        let steps = sqlx::query(AssertSqlSafe(program))
+            .bind("")
+            .bind("")
+            .bind("")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(blame)?;
+        let writes = |step: &SqliteRow| -> Result<bool, sqlx::Error> {
+            // The second operand of this one says whether the statement will write.
+            Ok(step.try_get::<String, _>("opcode")? == "Transaction"
+                && step.try_get::<i64, _>("p2")? != 0)
+        };
+        for step in &steps {
+            if writes(step).map_err(StoreError::Database)? {
+                return Err(LookupError::Query(
+                    "it would write; allowed: one SELECT".to_owned(),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Result codes of SQLite that are the query's fault, not the store's: an error in the statement (no such table), a
+/// write where only reading is allowed, a value too big, of the wrong type, not permitted, out of range.
+const QUERY_CODES: [&str; 6] = ["1", "8", "18", "20", "23", "25"];
+
+/// Whether the query or the store is to blame.
+fn blame(error: sqlx::Error) -> LookupError {
+    match &error {
+        sqlx::Error::Database(refused)
+            if refused
+                .code()
+                .is_some_and(|code| QUERY_CODES.contains(&&*code)) =>
+        {
+            LookupError::Query(format!("the store refuses it: {}", refused.message()))
+        }
+        _ => LookupError::Store(StoreError::Database(error)),
     }
 }
 
@@ -143,7 +193,7 @@ fn bound(query: &str) -> Result<String, LookupError> {
 }
 
 /// A column as text, whether the database holds it as text or as a number; `None` when absent or NULL.
-fn text(row: &sqlx::sqlite::SqliteRow, name: &str) -> Result<Option<String>, LookupError> {
+fn text(row: &SqliteRow, name: &str) -> Result<Option<String>, LookupError> {
     let Some(column) = row
         .columns()
         .iter()
@@ -173,7 +223,7 @@ fn text(row: &sqlx::sqlite::SqliteRow, name: &str) -> Result<Option<String>, Loo
     }
 }
 
-fn answer(row: &sqlx::sqlite::SqliteRow) -> Result<LookupAnswer, LookupError> {
+fn answer(row: &SqliteRow) -> Result<LookupAnswer, LookupError> {
     let refuse = match text(row, "refuse")? {
         None => None,
         Some(status) => match status.parse() {

@@ -2,13 +2,14 @@
 //! swapped whole, or refused whole with table, row and column.
 //! Leaves out how a worker notices (each compares the shared pointer with its own) and what a row means (`routing`).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use routing::{Fault, SlotRegistry, Snapshot, Tables};
+use routing::{Fault, SlotRegistry, Snapshot, TableKind, Tables};
 use storage::{Store, StoreError};
-use tokio::sync::Mutex;
+
+use crate::routing_files;
 
 /// Why routing data was not taken over; the one in use stays.
 #[derive(Debug, thiserror::Error)]
@@ -43,10 +44,16 @@ pub struct Reloaded {
 
 /// Loads, compiles and swaps.
 pub struct Reloader {
+    parts: Arc<ReloadParts>,
+}
+
+struct ReloadParts {
     store: Store,
     current: Arc<ArcSwap<Snapshot>>,
-    /// Slots of trunks outlive every snapshot; the lock also keeps two reloads apart.
-    slots: Mutex<SlotRegistry>,
+    /// Slots of trunks outlive every snapshot, and whatever becomes of the task that compiles one.
+    slots: Arc<Mutex<SlotRegistry>>,
+    /// Keeps two reloads apart, so that the older data never replace the newer.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Reloader {
@@ -56,79 +63,110 @@ impl std::fmt::Debug for Reloader {
 }
 
 impl Reloader {
-    /// Loads the routing data for the first time.
+    /// Loads the routing data for the first time. A lookup query that the store refuses is told in the log only: its
+    /// calls go by `lookup` of their plan, and all others need a proxy that runs.
     ///
     /// # Errors
     /// As [`Reloader::reload`].
     pub async fn start(store: Store) -> Result<Self, ReloadError> {
-        let mut slots = SlotRegistry::default();
-        let (snapshot, _) = build(&store, &mut slots).await?;
+        let slots = Arc::default();
+        let built = build(&store, &slots).await?;
+        for fault in &built.lookup_faults {
+            tracing::warn!(%fault, "a lookup query is refused by the store");
+        }
         Ok(Self {
-            store,
-            current: Arc::new(ArcSwap::from_pointee(snapshot)),
-            slots: Mutex::new(slots),
+            parts: Arc::new(ReloadParts {
+                store,
+                current: Arc::new(ArcSwap::from_pointee(built.snapshot)),
+                slots,
+                turn: tokio::sync::Mutex::default(),
+            }),
         })
     }
 
     /// The snapshot in use, shared with the workers.
     #[must_use]
     pub fn current(&self) -> Arc<ArcSwap<Snapshot>> {
-        Arc::clone(&self.current)
+        Arc::clone(&self.parts.current)
     }
 
-    /// Loads the routing data anew and swaps them in.
+    /// Loads the routing data anew and swaps them in; the log says how it went, and `asked_by` by whom it was asked.
+    /// Goes on to its end when the caller no longer waits.
     ///
     /// # Errors
     /// The store can't be read, or the data are faulty: then nothing changes.
-    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
-        let mut slots = self.slots.lock().await;
-        let (snapshot, reloaded) = build(&self.store, &mut slots).await?;
-        // The lanes hold the old one until their next turn and hand it to the pool to be freed.
-        self.current.store(Arc::new(snapshot));
-        Ok(reloaded)
+    pub async fn reload(&self, asked_by: &'static str) -> Result<Reloaded, ReloadError> {
+        let parts = Arc::clone(&self.parts);
+        tokio::spawn(async move {
+            let done = parts.reload().await;
+            match &done {
+                Ok(done) => tracing::info!(
+                    asked_by,
+                    version = done.version,
+                    routes = done.routes,
+                    rates = done.rates,
+                    "routing data reloaded"
+                ),
+                Err(error) => {
+                    tracing::error!(asked_by, %error, "routing data not reloaded, the old ones stay");
+                }
+            }
+            done
+        })
+        .await
+        .map_err(|error| ReloadError::Crashed(error.to_string()))?
     }
 
-    /// [`Reloader::reload`], with the outcome in the log; `asked_by` says by whom.
+    /// [`Reloader::reload`] for who has no use for the outcome: the log has it.
     pub async fn reload_and_log(&self, asked_by: &'static str) {
-        match self.reload().await {
-            Ok(done) => tracing::info!(
-                asked_by,
-                version = done.version,
-                routes = done.routes,
-                rates = done.rates,
-                "routing data reloaded"
-            ),
-            Err(error) => {
-                tracing::error!(asked_by, %error, "routing data not reloaded, the old ones stay")
-            }
-        }
+        let _ = self.reload(asked_by).await;
     }
 }
 
-async fn build(
-    store: &Store,
-    slots: &mut SlotRegistry,
-) -> Result<(Snapshot, Reloaded), ReloadError> {
+impl ReloadParts {
+    async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        let _turn = self.turn.lock().await;
+        let built = build(&self.store, &self.slots).await?;
+        if !built.lookup_faults.is_empty() {
+            return Err(ReloadError::Faults(built.lookup_faults));
+        }
+        // The lanes hold the old one until their next turn and hand it to the pool to be freed.
+        self.current.store(Arc::new(built.snapshot));
+        Ok(built.reloaded)
+    }
+}
+
+struct Built {
+    snapshot: Snapshot,
+    reloaded: Reloaded,
+    lookup_faults: Vec<Fault>,
+}
+
+async fn build(store: &Store, slots: &Arc<Mutex<SlotRegistry>>) -> Result<Built, ReloadError> {
     let started = Instant::now();
     let (tables, version) = store.load_tables().await.map_err(|error| match error {
         StoreError::Faults { faults } => ReloadError::Faults(faults),
         other => ReloadError::Store(other),
     })?;
-    let mut own_slots = std::mem::take(slots);
-    let (compiled, counts, returned) = tokio::task::spawn_blocking(move || {
+    let place = |kind: TableKind| format!("table {}", kind.table_name());
+    let lookup_faults = routing_files::lookup_faults(store, &tables, place)
+        .await
+        .map_err(ReloadError::Store)?;
+    let slots = Arc::clone(slots);
+    let (compiled, counts) = tokio::task::spawn_blocking(move || {
+        // A compiler that panicked has at most given out slots that nobody uses.
+        let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = rows(&tables);
-        let compiled = routing::compile(&tables, version, &mut own_slots);
-        (compiled, counts, own_slots)
+        (routing::compile(&tables, version, &mut slots), counts)
     })
     .await
     .map_err(|error| ReloadError::Crashed(error.to_string()))?;
-    *slots = returned;
     let snapshot = compiled.map_err(ReloadError::Faults)?;
     let (customers, vendors, routes, rates) = counts;
     let took_ms = started.elapsed().as_millis();
-    Ok((
+    Ok(Built {
         snapshot,
-        Reloaded {
+        reloaded: Reloaded {
             version,
             customers,
             vendors,
@@ -136,7 +174,8 @@ async fn build(
             rates,
             took_ms,
         },
-    ))
+        lookup_faults,
+    })
 }
 
 fn rows(tables: &Tables) -> (usize, usize, usize, usize) {
@@ -147,3 +186,6 @@ fn rows(tables: &Tables) -> (usize, usize, usize, usize) {
         tables.rates.len(),
     )
 }
+
+#[cfg(test)]
+mod tests;

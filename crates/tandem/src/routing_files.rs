@@ -2,12 +2,13 @@
 //! All or nothing: every file is read and the result compiled before one row is written, and that in one transaction.
 //! Leaves out what a column means (`routing`) and SQL (`storage`).
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use routing::{Fault, SlotRegistry, Snapshot, TableKind, Tables};
-use storage::{Store, StoreError};
+use storage::{LookupError, Store, StoreError};
 
 /// Why nothing was loaded or written.
 #[derive(Debug, thiserror::Error)]
@@ -115,8 +116,10 @@ pub fn read_directory(
             message: format!("has none of the files: {}", known_files().join(", ")),
         });
     }
-    faults.extend(lookup_faults(&tables, |kind| {
-        directory.join(kind.file_name()).display().to_string()
+    faults.extend(lookup_queries(&tables).filter_map(|(kind, row, query)| {
+        let message = storage::check_lookup(query).err()?.to_string();
+        let place = directory.join(kind.file_name()).display().to_string();
+        Some(lookup_fault(&tables, place, kind, row, message))
     }));
     if faults.is_empty() {
         Ok(tables)
@@ -125,8 +128,40 @@ pub fn read_directory(
     }
 }
 
-/// Lookup queries that the store would refuse at the first call: better told here, with their place.
-fn lookup_faults(tables: &Tables, place: impl Fn(TableKind) -> String) -> Vec<Fault> {
+/// Lookup queries that `store` would refuse at the first call: better told before, with their place.
+///
+/// # Errors
+/// The store can't be asked.
+pub(crate) async fn lookup_faults(
+    store: &Store,
+    tables: &Tables,
+    place: impl Fn(TableKind) -> String,
+) -> Result<Vec<Fault>, StoreError> {
+    let mut faults = Vec::new();
+    // Thousands of customers may share one query.
+    let mut known: HashMap<&str, Option<String>> = HashMap::new();
+    for (kind, row, query) in lookup_queries(tables) {
+        let message = match known.get(query) {
+            Some(message) => message.clone(),
+            None => {
+                let message = match store.try_lookup(query).await {
+                    Ok(()) => None,
+                    Err(LookupError::Store(error)) => return Err(error),
+                    Err(error) => Some(error.to_string()),
+                };
+                known.insert(query, message.clone());
+                message
+            }
+        };
+        if let Some(message) = message {
+            faults.push(lookup_fault(tables, place(kind), kind, row, message));
+        }
+    }
+    Ok(faults)
+}
+
+/// Every lookup query, with its table and row.
+fn lookup_queries(tables: &Tables) -> impl Iterator<Item = (TableKind, usize, &str)> {
     let customers = tables
         .customers
         .iter()
@@ -137,20 +172,25 @@ fn lookup_faults(tables: &Tables, place: impl Fn(TableKind) -> String) -> Vec<Fa
         .iter()
         .map(|row| &row.lookup_query)
         .enumerate();
-    let queries = customers
+    customers
         .map(|(row, query)| (TableKind::Customers, row, query))
-        .chain(plans.map(|(row, query)| (TableKind::RoutingPlans, row, query)));
-    queries
-        .filter_map(|(kind, row, query)| {
-            let error = storage::check_lookup(query.as_deref()?).err()?;
-            Some(Fault {
-                place: place(kind),
-                line: tables.line(kind, row),
-                column: "lookup_query".to_owned(),
-                message: error.to_string(),
-            })
-        })
-        .collect()
+        .chain(plans.map(|(row, query)| (TableKind::RoutingPlans, row, query)))
+        .filter_map(|(kind, row, query)| Some((kind, row, query.as_deref()?)))
+}
+
+fn lookup_fault(
+    tables: &Tables,
+    place: String,
+    kind: TableKind,
+    row: usize,
+    message: String,
+) -> Fault {
+    Fault {
+        place,
+        line: tables.line(kind, row),
+        column: "lookup_query".to_owned(),
+        message,
+    }
 }
 
 fn known_files() -> Vec<&'static str> {
@@ -188,6 +228,13 @@ pub async fn load(
     writing: &mut (dyn FnMut(u64) + Send),
 ) -> Result<RowCounts, FilesError> {
     let tables = read_directory(directory, reading)?;
+    let faults = lookup_faults(store, &tables, |kind| {
+        directory.join(kind.file_name()).display().to_string()
+    })
+    .await?;
+    if !faults.is_empty() {
+        return Err(FilesError::Faults(faults));
+    }
     let (mut whole, version) = store.load_tables().await?;
     if options.replace {
         whole = tables.clone();
@@ -213,7 +260,10 @@ pub async fn load(
 /// The store can't be read, or its routing data are faulty.
 pub async fn compiled(store: &Store) -> Result<Snapshot, FilesError> {
     let (tables, version) = store.load_tables().await?;
-    let faults = lookup_faults(&tables, |kind| format!("table {}", kind.table_name()));
+    let faults = lookup_faults(store, &tables, |kind| {
+        format!("table {}", kind.table_name())
+    })
+    .await?;
     if !faults.is_empty() {
         return Err(FilesError::Faults(faults));
     }

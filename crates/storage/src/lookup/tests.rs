@@ -101,13 +101,50 @@ async fn a_lookup_can_not_write() {
     let (_directory, store) = store().await;
     assert!(matches!(
         ask(&store, "DELETE FROM ported", "1", "1").await,
-        Err(LookupError::Store(_))
+        Err(LookupError::Query(_))
     ));
     let query = "SELECT routing_number AS number FROM ported WHERE number = {number}";
     assert_eq!(
         ask(&store, query, "4930123", "x").await.unwrap(),
         rewritten("4988777")
     );
+}
+
+#[tokio::test]
+async fn a_query_that_the_store_would_refuse_is_told_apart_from_a_store_that_fails() {
+    let (_directory, store) = store().await;
+    for (query, said) in [
+        ("SELECT number FROM no_such_table", "no such table"),
+        ("SELECT nummer FROM ported", "no such column"),
+        ("SELEKT 1", "syntax error"),
+        (
+            "DELETE FROM ported WHERE number = {number}",
+            "only database",
+        ),
+    ] {
+        let error = ask(&store, query, "1", "1").await.unwrap_err();
+        assert!(matches!(error, LookupError::Query(_)), "{error:?}");
+        // What is already wrong in the text of the statement is also found without running it.
+        let message = format!("{error} {}", store.try_lookup(query).await.unwrap_err());
+        assert!(message.contains(said), "{query}: {message}");
+    }
+    for query in [
+        "SELECT routing_number AS number FROM ported WHERE number = {number} AND {caller} <> {customer};",
+        "WITH p AS MATERIALIZED (SELECT DISTINCT number FROM ported ORDER BY 1) SELECT number FROM p",
+        "SELECT 1 AS number",
+    ] {
+        store.try_lookup(query).await.unwrap();
+    }
+    let written = store
+        .try_lookup("UPDATE ported SET number = {number}")
+        .await;
+    assert!(
+        matches!(&written, Err(LookupError::Query(why)) if why.contains("would write")),
+        "{written:?}"
+    );
+    store.close().await;
+    let gone = ask(&store, "SELECT 1 AS number", "1", "1").await;
+    assert!(matches!(gone, Err(LookupError::Store(_))), "{gone:?}");
 }
 
 #[tokio::test]

@@ -16,32 +16,17 @@ use crate::reload::{ReloadError, Reloaded};
 pub(super) async fn reload(
     State(state): State<Arc<AdminState>>,
 ) -> Result<Json<Reloaded>, Problem> {
-    match state.reloader.reload().await {
-        Ok(done) => {
-            tracing::info!(
-                version = done.version,
-                routes = done.routes,
-                rates = done.rates,
-                "routing data reloaded"
-            );
-            Ok(Json(done))
-        }
+    match state.reloader.reload("POST /v1/reload").await {
+        Ok(done) => Ok(Json(done)),
         Err(ReloadError::Faults(faults)) => {
-            tracing::error!(
-                faults = faults.len(),
-                "routing data not reloaded, the old ones stay"
-            );
             let lines = faults.iter().map(Fault::to_string).collect();
             let detail = "the routing data are faulty; those in use stay";
             Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_faults(lines))
         }
-        Err(error) => {
-            tracing::error!(%error, "routing data not reloaded, the old ones stay");
-            Err(Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                error.to_string(),
-            ))
-        }
+        Err(error) => Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            error.to_string(),
+        )),
     }
 }
 
