@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -349,10 +350,15 @@ fn lock_directories(config: &Config) -> Result<Vec<DirectoryLock>, LockError> {
     let data = config.store.directory();
     let mut locks = vec![DirectoryLock::acquire(&data)?];
     let journal = &config.journal.directory;
-    std::fs::create_dir_all(journal).map_err(|error| LockError::Io {
-        directory: journal.clone(),
-        error,
-    })?;
+    // Call records are personal data: a directory made here is for its owner alone.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(journal)
+        .map_err(|error| LockError::Io {
+            directory: journal.clone(),
+            error,
+        })?;
     let same = |left: &std::path::Path, right: &std::path::Path| {
         left.canonicalize()
             .ok()
