@@ -91,6 +91,53 @@ pub struct RatedCdr {
     pub route_version: u64,
 }
 
+impl RatedCdr {
+    /// The documented keys in their order: JSON keys, columns of the store, header of CSV.
+    pub const KEYS: [&'static str; 41] = [
+        "cdr_id",
+        "node",
+        "call_id",
+        "from_tag",
+        "to_tag",
+        "customer",
+        "vendor",
+        "source",
+        "next_hop",
+        "caller",
+        "callee",
+        "callee_routed",
+        "callee_sent",
+        "setup_at",
+        "ring_at",
+        "answer_at",
+        "end_at",
+        "pdd_ms",
+        "duration_ms",
+        "status",
+        "cause",
+        "ended_by",
+        "attempts",
+        "customer_rate",
+        "customer_billed_s",
+        "customer_price",
+        "customer_currency",
+        "vendor_rate",
+        "vendor_billed_s",
+        "vendor_price",
+        "vendor_currency",
+        "q850_cause",
+        "reason",
+        "pai",
+        "lrn",
+        "transport_in",
+        "transport_out",
+        "listener",
+        "customer_prefix",
+        "vendor_prefix",
+        "route_version",
+    ];
+}
+
 /// Rate, billed seconds and price of one side.
 fn side(terms: Option<&RateTerms>, duration_us: u64) -> (Option<Decimal>, u32, Option<Decimal>) {
     match terms {

@@ -351,15 +351,9 @@ impl ProxyCore {
             return;
         }
         context.final_sent = Some(status);
-        // RFC 4320 §4.2: no 408 to a non-INVITE.
-        if context.kind == Kind::Invite || status != 408 {
-            self.respond_here(now, name, status, out);
-        } else {
-            let server = context.server;
-            self.transactions.abandon_server(now.mono_us, server);
-            self.on_server_gone(name);
-        }
+        self.answer_here(now, name, status, out);
         self.drop_request(name);
+        self.release_context(name);
     }
 
     /// The 2xx of a re-INVITE or UPDATE renews both remote targets (RFC 3261 §12.2, RFC 3311 §5.1).

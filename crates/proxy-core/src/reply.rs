@@ -5,7 +5,7 @@
 
 use crate::{
     config::CoreConfig,
-    context::{ContextRef, NOBODY},
+    context::{ContextRef, Kind, NOBODY},
     core::ProxyCore,
     output::{Now, Output},
     stats::Stat,
@@ -309,6 +309,26 @@ impl ProxyCore {
         let mut reply = Reject::new(if self.draining { 503 } else { 200 }, Cause::Draining);
         reply.header = Some((b"Allow", self.own.allow.clone()));
         self.reply_statelessly(request, flow, &reply, out);
+    }
+
+    /// Ends the server transaction of a context with a response of our own, or without a word: RFC 4320 §4.2, nobody
+    /// upstream can use a 408 to a non-INVITE.
+    pub(crate) fn answer_here(
+        &mut self,
+        now: Now,
+        name: ContextRef,
+        status: u16,
+        out: &mut Output,
+    ) {
+        let Some(context) = self.contexts.at_mut(name) else {
+            return;
+        };
+        if context.kind == Kind::Invite || status != 408 {
+            return self.respond_here(now, name, status, out);
+        }
+        context.server_alive = false;
+        let server = context.server;
+        self.transactions.abandon_server(now.mono_us, server);
     }
 
     /// A response of our own through the server transaction of a context.

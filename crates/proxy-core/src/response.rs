@@ -238,14 +238,7 @@ impl ProxyCore {
             return;
         }
         context.final_sent = Some(status);
-        // RFC 4320 §4.2: nobody upstream can use a 408 to a non-INVITE.
-        if context.kind == Kind::Invite || status != 408 {
-            self.respond_here(now, name, status, out);
-        } else {
-            let server = context.server;
-            self.transactions.abandon_server(now.mono_us, server);
-            context_server_gone(&mut self.contexts, name);
-        }
+        self.answer_here(now, name, status, out);
         self.finish(now, name, status, cause, out);
     }
 
@@ -331,12 +324,5 @@ impl ProxyCore {
         {
             self.stats.count(Stat::ResponsesTooLate);
         }
-    }
-}
-
-/// The server transaction was ended without a word.
-fn context_server_gone(contexts: &mut crate::context::Contexts, name: ContextRef) {
-    if let Some(context) = contexts.at_mut(name) {
-        context.server_alive = false;
     }
 }

@@ -87,51 +87,6 @@ pub struct CdrFilter {
     pub until_us: Option<i64>,
 }
 
-/// The columns of table `cdr`, which are the documented keys.
-const COLUMNS: [&str; 41] = [
-    "cdr_id",
-    "node",
-    "call_id",
-    "from_tag",
-    "to_tag",
-    "customer",
-    "vendor",
-    "source",
-    "next_hop",
-    "caller",
-    "callee",
-    "callee_routed",
-    "callee_sent",
-    "setup_at",
-    "ring_at",
-    "answer_at",
-    "end_at",
-    "pdd_ms",
-    "duration_ms",
-    "status",
-    "cause",
-    "ended_by",
-    "attempts",
-    "customer_rate",
-    "customer_billed_s",
-    "customer_price",
-    "customer_currency",
-    "vendor_rate",
-    "vendor_billed_s",
-    "vendor_price",
-    "vendor_currency",
-    "q850_cause",
-    "reason",
-    "pai",
-    "lrn",
-    "transport_in",
-    "transport_out",
-    "listener",
-    "customer_prefix",
-    "vendor_prefix",
-    "route_version",
-];
-
 /// CDRs of one INSERT: 41 columns each, far below SQLite's 32,766 bound values.
 const INSERT_ROWS: usize = 50;
 
@@ -141,17 +96,17 @@ static SELECT: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {} FROM cdr WHERE (?1 IS NULL OR call_id = ?1) AND setup_at >= ?2 AND setup_at < ?3 \
          ORDER BY setup_at DESC, cdr_id DESC LIMIT ?4",
-        COLUMNS.join(", ")
+        RatedCdr::KEYS.join(", ")
     )
 });
 static SELECT_CALL: LazyLock<String> =
     LazyLock::new(|| SELECT.replace("(?1 IS NULL OR call_id = ?1)", "call_id = ?1"));
 
 fn insert(rows: usize) -> String {
-    let row = format!("({})", ["?"; COLUMNS.len()].join(","));
+    let row = format!("({})", ["?"; RatedCdr::KEYS.len()].join(","));
     format!(
         "INSERT INTO cdr ({}) VALUES {} ON CONFLICT (cdr_id) DO NOTHING",
-        COLUMNS.join(", "),
+        RatedCdr::KEYS.join(", "),
         vec![row.as_str(); rows].join(",")
     )
 }
@@ -324,7 +279,7 @@ fn price(value: Option<Decimal>) -> Option<String> {
     value.map(|value| value.to_string())
 }
 
-/// Binds the values of one row in the order of [`COLUMNS`].
+/// Binds the values of one row in the order of [`RatedCdr::KEYS`].
 fn bind(query: Query, cdr: &RatedCdr) -> Result<Query, StoreError> {
     let attempts = serde_json::to_string(&cdr.attempts).map_err(|error| row_error(&error))?;
     Ok(query

@@ -59,57 +59,12 @@ fn time(option: &str, text: Option<&str>) -> anyhow::Result<Option<i64>> {
     text.map(parse).transpose()
 }
 
-/// The columns of CSV, in the order of the reference.
-const COLUMNS: [&str; 41] = [
-    "cdr_id",
-    "node",
-    "call_id",
-    "from_tag",
-    "to_tag",
-    "customer",
-    "vendor",
-    "source",
-    "next_hop",
-    "caller",
-    "callee",
-    "callee_routed",
-    "callee_sent",
-    "setup_at",
-    "ring_at",
-    "answer_at",
-    "end_at",
-    "pdd_ms",
-    "duration_ms",
-    "status",
-    "cause",
-    "ended_by",
-    "attempts",
-    "customer_rate",
-    "customer_billed_s",
-    "customer_price",
-    "customer_currency",
-    "vendor_rate",
-    "vendor_billed_s",
-    "vendor_price",
-    "vendor_currency",
-    "q850_cause",
-    "reason",
-    "pai",
-    "lrn",
-    "transport_in",
-    "transport_out",
-    "listener",
-    "customer_prefix",
-    "vendor_prefix",
-    "route_version",
-];
-
 /// Header and rows; the header stands there without rows too, so that a reader always has it.
 fn csv(cdrs: &[RatedCdr]) -> anyhow::Result<Vec<String>> {
-    let mut lines = vec![COLUMNS.join(",")];
+    let mut lines = vec![RatedCdr::KEYS.join(",")];
     for cdr in cdrs {
         let keys = serde_json::to_value(cdr)?;
-        let row = COLUMNS.map(|column| match &keys[column] {
+        let row = RatedCdr::KEYS.map(|column| match &keys[column] {
             Value::Null => String::new(),
             Value::String(text) => cell(text),
             other => cell(&other.to_string()),
@@ -159,7 +114,7 @@ mod tests {
         let Value::Object(keys) = serde_json::to_value(&cdr).unwrap() else {
             panic!("no object")
         };
-        let mut columns = COLUMNS.map(str::to_owned).to_vec();
+        let mut columns = RatedCdr::KEYS.map(str::to_owned).to_vec();
         columns.sort();
         assert_eq!(columns, keys.keys().cloned().collect::<Vec<_>>());
         let lines = csv(&[cdr]).unwrap();
