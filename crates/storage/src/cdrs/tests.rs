@@ -233,7 +233,7 @@ async fn a_row_that_was_changed_into_nonsense_is_named() {
 fn the_columns_are_the_keys_of_the_json() {
     let json = serde_json::to_string(&rated(1, 0)).unwrap();
     let mut from = 0;
-    for column in COLUMNS {
+    for column in RatedCdr::KEYS {
         let key = format!("\"{column}\":");
         from += json[from..]
             .find(&key)
@@ -245,6 +245,6 @@ fn the_columns_are_the_keys_of_the_json() {
             .as_object()
             .unwrap()
             .len(),
-        COLUMNS.len()
+        RatedCdr::KEYS.len()
     );
 }
