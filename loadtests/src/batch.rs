@@ -179,7 +179,7 @@ pub struct BatchSocket {
     pub outbound: Outbound,
 }
 
-/// Binds `address` (port 0: any free one) and asks for [`RECEIVE_BUFFER`] octets of kernel buffer.
+/// Binds `address` (port 0: any free one) and asks for `RECEIVE_BUFFER` octets of kernel buffer.
 ///
 /// # Errors
 /// When the address is in use or not local.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 /// Via or Record-Route lines kept of one message.
 const LINES_MAX: usize = 16;
 
-/// Header values in order of appearance, at most [`LINES_MAX`].
+/// Header values in order of appearance, at most `LINES_MAX`.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines<'a> {
     values: [&'a [u8]; LINES_MAX],
