@@ -1,6 +1,6 @@
 //! The journal of call records: one series of segment files per lane, each record framed with a CRC32C.
 //! A record is out of our memory after [`Journal::write_out`] and on the disk after the next sync of [`JournalSync`].
-//! Leaves out: shipping to the store ([`crate::ship`]).
+//! Leaves out: shipping to the store (`ship.rs`).
 
 pub(crate) mod frame;
 mod open_calls;
