@@ -1,7 +1,7 @@
-//! Response processing, RFC 3261 §16.7, time-outs §16.8 and transport errors §16.9.
+//! Response processing, RFC 3261 §16.7: provisional and failed branches, and the final response that goes upstream.
 //!
 //! Upstream hears one final response for each INVITE, or 2xx only. A vendor's 401, 407 and 3xx are failed attempts
-//! that the customer never sees. RFC 4320 §4.2: a non-INVITE that times out is not answered 408.
+//! that the customer never sees. Answers are in `answer`, the next target in `hunt`, silence in `silence`.
 
 use crate::{
     calls::{DialogState, Held, signed},
