@@ -1,15 +1,15 @@
 //! The admin interface: HTTP/1.1 on the offload runtime, JSON and Prometheus text, errors as RFC 9457.
 //! A GET from this machine is free; every POST, and everything from beyond loopback, needs the token (`auth.rs`).
-//! Leaves out TLS and anything a worker would have to wait for.
+//! Few connections at a time, each with little patience (`serve.rs`). Leaves out TLS and anything a worker would wait for.
 
 mod auth;
 mod control;
 mod metrics;
 mod problem;
+mod serve;
 mod status;
 mod views;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -63,8 +63,7 @@ pub async fn serve(
     state: Arc<AdminState>,
     token: AdminToken,
 ) -> std::io::Result<()> {
-    let service = router(state, token).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).await
+    serve::connections(listener, &router(state, token), serve::Limits::default()).await
 }
 
 fn router(state: Arc<AdminState>, token: AdminToken) -> Router {

@@ -48,7 +48,7 @@ pub enum Command {
     /// Shows the workers of the running proxy
     Ps(ViewArgs),
     /// Shows the calls of the running proxy
-    Calls(ViewArgs),
+    Calls(CallsArgs),
     /// Starts a proxy, two vendors and a caller in this process, places calls and shows the rated CDRs
     Demo,
 }
@@ -127,6 +127,17 @@ pub struct CdrArgs {
     /// How to print them
     #[arg(long, value_enum, default_value_t = CdrFormat::Table)]
     pub format: CdrFormat,
+}
+
+/// Arguments of `calls`.
+#[derive(Debug, Args)]
+pub struct CallsArgs {
+    /// How many of each worker at most, 1 to 10000 [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// Prints the JSON as the proxy sent it
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of the commands that show something of the running proxy.

@@ -108,6 +108,15 @@ pub struct LaneStatus {
     pub stats: Stats,
 }
 
+/// Calls of all lanes.
+#[derive(Debug, Default)]
+pub struct CallList {
+    /// The calls, lane by lane.
+    pub calls: Vec<CallView>,
+    /// Whether there are more: a lane has more than it was asked for, or did not answer in time.
+    pub truncated: bool,
+}
+
 struct LaneHandle {
     lane: u8,
     cpu: Option<usize>,
@@ -293,21 +302,28 @@ impl Lanes {
     }
 
     /// At most `limit` calls of each lane. A lane that does not answer within two seconds is left out.
-    pub async fn calls(&self, limit: usize) -> Vec<CallView> {
+    pub async fn calls(&self, limit: usize) -> CallList {
+        let mut list = CallList::default();
         let mut asked = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
             let (reply, answer) = oneshot::channel();
-            if lane.control.try_send(Control::Calls(limit, reply)).is_ok() {
-                asked.push(answer);
+            // One more than asked for tells whether there are more.
+            match lane.control.try_send(Control::Calls(limit + 1, reply)) {
+                Ok(()) => asked.push(answer),
+                Err(_) => list.truncated = true,
             }
         }
-        let mut calls = Vec::new();
+        let deadline = tokio::time::Instant::now() + CALLS_PATIENCE;
         for answer in asked {
-            if let Ok(Ok(mut found)) = tokio::time::timeout(CALLS_PATIENCE, answer).await {
-                calls.append(&mut found);
-            }
+            let Ok(Ok(mut found)) = tokio::time::timeout_at(deadline, answer).await else {
+                list.truncated = true;
+                continue;
+            };
+            list.truncated |= found.len() > limit;
+            found.truncate(limit);
+            list.calls.append(&mut found);
         }
-        calls
+        list
     }
 
     /// Makes every lane refuse whatever would begin something.

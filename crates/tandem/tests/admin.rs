@@ -104,6 +104,12 @@ fn the_admin_interface_reads_freely_on_loopback_and_posts_with_the_token() {
         Value::Array(Vec::new())
     );
 
+    for query in ["limit=0", "limit=10001", "limit=many", "most=3"] {
+        let refused = ask(admin, "GET", &format!("/v1/calls?{query}"), None);
+        assert_eq!(refused.status, 400, "{query}");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("allowed: limit, 1 to 10000"), "{detail}");
+    }
     let refused = ask(admin, "POST", "/v1/reload", None);
     assert_eq!(refused.status, 401);
     assert!(

@@ -20,7 +20,9 @@ use crate::explain::{Question, explain};
 use crate::lane_stats::LaneStat;
 use crate::lanes::LaneStatus;
 
-/// Calls of one lane that `/v1/calls` lists, at most.
+/// Calls of one lane that `/v1/calls` lists, unless it is asked for another number.
+const CALLS_PER_LANE: usize = 1_000;
+/// Calls of one lane that `/v1/calls` lists, at most: the lane stops its work to list them.
 const CALLS_PER_LANE_MAX: usize = 10_000;
 
 pub(super) async fn healthz() -> Json<Value> {
@@ -124,10 +126,31 @@ fn workers(state: &AdminState) -> Vec<WorkerView> {
     state.lanes.status().into_iter().map(view).collect()
 }
 
-pub(super) async fn calls(State(state): State<Arc<AdminState>>) -> Json<Value> {
-    let calls = state.lanes.calls(CALLS_PER_LANE_MAX).await;
-    let rows: Vec<CallRow> = calls.into_iter().map(row).collect();
-    Json(json!({ "calls": rows }))
+/// The query of `GET /v1/calls`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CallsParameters {
+    /// Calls of each lane, at most.
+    limit: Option<usize>,
+}
+
+pub(super) async fn calls(
+    State(state): State<Arc<AdminState>>,
+    parameters: Result<Query<CallsParameters>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let refuse = |why: String| {
+        let detail =
+            format!("{why}; allowed: limit, 1 to {CALLS_PER_LANE_MAX} calls of each worker");
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    };
+    let Query(asked) = parameters.map_err(|rejection| refuse(rejection.body_text()))?;
+    let limit = asked.limit.unwrap_or(CALLS_PER_LANE);
+    if !(1..=CALLS_PER_LANE_MAX).contains(&limit) {
+        return Err(refuse(format!("limit {limit}")));
+    }
+    let list = state.lanes.calls(limit).await;
+    let rows: Vec<CallRow> = list.calls.into_iter().map(row).collect();
+    Ok(Json(json!({ "calls": rows, "truncated": list.truncated })))
 }
 
 fn row(call: CallView) -> CallRow {

@@ -2,12 +2,16 @@
 
 use super::client;
 use crate::admin::CallRow;
-use crate::cli::ViewArgs;
+use crate::cli::CallsArgs;
 use crate::config::Config;
 use crate::{cdr_table, output};
 
-pub(super) fn run(config: &Config, args: &ViewArgs) -> anyhow::Result<bool> {
-    let json = client::get(config, "/v1/calls")?;
+pub(super) fn run(config: &Config, args: &CallsArgs) -> anyhow::Result<bool> {
+    let path = args.limit.map_or_else(
+        || "/v1/calls".to_owned(),
+        |limit| format!("/v1/calls?limit={limit}"),
+    );
+    let json = client::get(config, &path)?;
     if args.json {
         output::line(serde_json::to_string_pretty(&json)?);
         return Ok(true);
@@ -30,6 +34,12 @@ pub(super) fn run(config: &Config, args: &ViewArgs) -> anyhow::Result<bool> {
         "state", "customer", "caller", "callee", "vendor", "next hop", "up for", "Call-ID",
     ];
     output::table(&header, rows.collect(), &[6]);
-    output::line(format!("{} calls", calls.len()));
+    // A proxy of an earlier version says nothing about it.
+    let more = if json["truncated"].as_bool() == Some(true) {
+        ", and there are more: ask with --limit"
+    } else {
+        ""
+    };
+    output::line(format!("{} calls{more}", calls.len()));
     Ok(true)
 }
