@@ -4,6 +4,7 @@
 
 mod edits;
 mod error;
+mod frame;
 mod header;
 mod limits;
 mod message;
@@ -23,6 +24,7 @@ mod write;
 
 pub use edits::Edits;
 pub use error::{ParseError, ParseErrorKind};
+pub use frame::{Frame, FrameError, FrameLimits, Framer};
 pub use header::contact::{ContactValue, Contacts};
 pub use header::cseq::CSeq;
 pub use header::list::Tokens;
