@@ -1,8 +1,9 @@
-//! Development tasks: `cargo xtask test` and `cargo xtask ci`.
+//! Development tasks: `cargo xtask test`, `cargo xtask ci` and `cargo xtask ledger`.
 //! Needs Rust and, for the end-to-end tests, Debian's package manager; nothing else.
 //! Leaves out releases and deployment.
 #![expect(clippy::print_stderr, reason = "a command-line tool for developers")]
 
+mod ledger;
 mod leftovers;
 mod packages;
 mod steps;
@@ -16,7 +17,8 @@ use steps::{Step, Steps};
 const SIMULATION_SEEDS: &str = "300";
 
 const USAGE: &str = "cargo xtask <task>\n\n  test [FILTER…]   every test of the workspace, the end-to-end ones included\n  \
-                     ci               format, lints, documentation, tests, simulation: what must pass before a merge";
+                     ci               format, ledger, lints, documentation, tests, simulation: what must pass before a merge\n  \
+                     ledger [--check] makes docs/conformance.md from the annotations in the code, or checks it and every citation";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test", filter @ ..] => test(filter),
         ["ci"] => ci(),
+        ["ledger"] => ledger::run(false),
+        ["ledger", "--check"] => ledger::run(true),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {

@@ -184,7 +184,7 @@ impl FromStr for GatewayHost {
     }
 }
 
-/// RFC 1123 §2.1 and RFC 3261 §25.1: labels of letters, digits and hyphens; the last one starts with a letter, so that
+/// RFC 1123 and RFC 3261 §25.1: labels of letters, digits and hyphens; the last one starts with a letter, so that
 /// a mistyped address is not taken for a name. Underscores are let through: internal DNS uses them.
 fn is_host_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);

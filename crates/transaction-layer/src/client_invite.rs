@@ -1,6 +1,6 @@
 //! The INVITE client transaction.
 //! RFC 3261 §17.1.1 with figure 5 of RFC 6026 (Accepted, Timer M).
-//! Leaves out CANCEL (§9.1, a transaction of its own), Timer C and the ACK for a 2xx, which are the TU's.
+//! Leaves out CANCEL (RFC 3261 §9.1, a transaction of its own), Timer C and the ACK for a 2xx, which are the TU's.
 //!
 //! | state      | 1xx            | 2xx          | 300–699            | Timer A     | Timer B | Timer D/M  | unreachable | hush   | abandon |
 //! |------------|----------------|--------------|--------------------|-------------|---------|------------|-------------|--------|---------|

@@ -1,6 +1,6 @@
 //! SIP transactions without I/O: the four machines, their timers, keys and buffers.
-//! RFC 3261 §17 with RFC 6026 (Accepted, Timers L and M), §9.2, §18.2.2 and RFC 3581 for reply addresses.
-//! Leaves out sockets, clocks, DNS and every decision of the transaction user (§16).
+//! RFC 3261 §17, §9.2, §18.2.2; RFC 6026 (Accepted, Timers L and M) and RFC 3581 for reply addresses.
+//! Leaves out sockets, clocks, DNS and every decision of the transaction user (RFC 3261 §16).
 
 mod buffers;
 mod client_invite;

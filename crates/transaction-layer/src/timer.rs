@@ -1,6 +1,6 @@
 //! The timers of the transaction layer and their durations.
 //! RFC 3261 §17 and table 4 of its appendix A; RFC 6026 §7 for Timers L and M.
-//! Leaves out Timer C, which belongs to the proxy core (§16.6 step 11), and the wheel that runs them.
+//! Leaves out Timer C, which belongs to the proxy core (RFC 3261 §16.6 step 11), and the wheel that runs them.
 
 /// A timer of a transaction, by its RFC letter.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

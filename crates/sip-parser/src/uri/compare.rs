@@ -54,7 +54,7 @@ fn same_option(
     }
 }
 
-/// RFC 2396 §2.2: an escaped octet of this set is not the octet itself.
+/// RFC 2396: an escaped octet of this set is not the octet itself.
 fn is_reserved(octet: u8) -> bool {
     matches!(
         octet,

@@ -1,4 +1,4 @@
-//! Percent escapes in URIs (RFC 3261 §19.1.2, RFC 3986 §2.1).
+//! Percent escapes in URIs (RFC 3261 §19.1.2, RFC 3986).
 //! Outside URIs a percent sign is a letter like any other (RFC 4475 §3.1.1.5).
 //! A malformed escape stays as it is: refusing is for the parser.
 

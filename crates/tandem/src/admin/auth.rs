@@ -1,5 +1,5 @@
 //! Who may ask: a GET from this machine is free, every other method and everything from beyond loopback needs the token.
-//! `Authorization: Bearer TOKEN` (RFC 6750 §2.1); a wrong or missing one is 401 with a challenge.
+//! `Authorization: Bearer TOKEN` (RFC 6750); a wrong or missing one is 401 with a challenge.
 //! Leaves out users and roles: there is one token, and it may do everything.
 
 use std::net::{IpAddr, SocketAddr};

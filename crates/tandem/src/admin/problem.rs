@@ -24,7 +24,7 @@ impl Problem {
         }
     }
 
-    /// 401 with the challenge that RFC 9110 §11.6.1 asks for.
+    /// 401 with the challenge that RFC 9110 asks for.
     pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
         let header = Some((header::WWW_AUTHENTICATE, "Bearer realm=\"tandem\""));
         Self {
