@@ -27,6 +27,7 @@ impl SipUri<'_> {
             && self.host == other.host
             && self.port == other.port
             && shared_params_match(self.params, other.params)
+            && shared_params_match(other.params, self.params)
             && lone_params_allowed(self.params, other.params)
             && lone_params_allowed(other.params, self.params)
             && same_headers(self.headers, other.headers)
@@ -76,19 +77,28 @@ fn same_ignoring_case(one: &[u8], two: &[u8]) -> bool {
     folded(one).map(lower).eq(folded(two).map(lower))
 }
 
-/// The parameter called `name`, escapes resolved on both sides: whether it is there, and its value.
-fn find<'b>(params: Params<'b>, name: &[u8]) -> Option<Option<&'b [u8]>> {
+/// The values of the parameters called `name`, escapes resolved on both sides. One that says a parameter twice is
+/// wrong (§19.1.1), yet it must be equal to itself, so all of them count.
+fn values<'b, 'n>(
+    params: Params<'b>,
+    name: &'n [u8],
+) -> impl Iterator<Item = Option<&'b [u8]>> + use<'b, 'n> {
     params
         .iter()
-        .find(|param| same_ignoring_case(param.name, name))
+        .filter(move |param| same_ignoring_case(param.name, name))
         .map(|param| param.value)
 }
 
-/// Any parameter that appears in both must match.
+fn has(params: Params<'_>, name: &[u8]) -> bool {
+    values(params, name).next().is_some()
+}
+
+/// Any parameter of `one` that `two` has as well must have a value that it has there.
 fn shared_params_match(one: Params<'_>, two: Params<'_>) -> bool {
     one.iter().all(|param| {
-        find(two, param.name)
-            .is_none_or(|value| same_option(param.value, value, same_ignoring_case))
+        let mut there = values(two, param.name).peekable();
+        there.peek().is_none()
+            || there.any(|value| same_option(param.value, value, same_ignoring_case))
     })
 }
 
@@ -96,9 +106,7 @@ fn shared_params_match(one: Params<'_>, two: Params<'_>) -> bool {
 fn lone_params_allowed(one: Params<'_>, two: Params<'_>) -> bool {
     // `transport` is in the text above the list of parameters and in the examples.
     let counted: [&[u8]; 5] = [b"user", b"ttl", b"method", b"maddr", b"transport"];
-    counted
-        .iter()
-        .all(|name| find(one, name).is_none() || find(two, name).is_some())
+    counted.iter().all(|name| !has(one, name) || has(two, name))
 }
 
 /// The same headers on both sides, in any order.
@@ -132,7 +140,7 @@ fn tel_params_within(one: Params<'_>, two: Params<'_>) -> bool {
                 || param.name.eq_ignore_ascii_case(b"ext")
                 || param.name.eq_ignore_ascii_case(b"isub")
         };
-        find(two, param.name).is_some_and(|value| {
+        values(two, param.name).any(|value| {
             same_option(param.value, value, |one, two| {
                 if is_number(one) && is_number(two) {
                     same_number(one, two)

@@ -99,3 +99,17 @@ fn telephone_numbers_are_compared_by_their_digits() {
         "tel:7042;phone-context=b.com"
     ));
 }
+
+/// Found by fuzzing.
+#[test]
+fn a_uri_that_says_a_parameter_twice_is_equal_to_itself() {
+    for uri in [
+        "sip:carol@chicago.com;security=on;security=off",
+        "sip:carol@chicago.com;transport=tcp;transport",
+        "tel:7042;isub=1;isub=2",
+    ] {
+        assert!(equivalent(uri, uri), "{uri}");
+    }
+    assert!(equivalent("sip:a@b;x=1;x=2", "sip:a@b;X=2;x=1"));
+    assert!(!equivalent("sip:a@b;x=1;x=2", "sip:a@b;x=1;x=3"));
+}
