@@ -1,6 +1,6 @@
-//! SIP messages: bytes to borrowed views, and edits back to bytes (RFC 3261 §7, §19.1, §20, §25).
+//! SIP messages: bytes to borrowed views, and edits back to bytes (RFC 3261 §7, §18.3, §19.1, §20, §25).
 //! [`parse_datagram`] indexes a message without copying; [`Edits`] and the writers turn it into the next one.
-//! Bodies are opaque here, and so is the meaning of a message: routing and transactions live elsewhere.
+//! [`Framer`] cuts streams into messages, [`Sdp`] reads their bodies; what a message means is decided elsewhere.
 
 mod edits;
 mod error;
@@ -15,6 +15,7 @@ mod reason;
 mod request;
 mod response;
 mod salvage;
+mod sdp;
 mod span;
 mod start_line;
 mod table;
@@ -40,6 +41,11 @@ pub use reason::reason_phrase;
 pub use request::{RequestParts, write_ack_non_2xx, write_cancel, write_request};
 pub use response::{ResponseParts, write_response};
 pub use salvage::salvage;
+pub use sdp::connection::Connection;
+pub use sdp::media::{Attribute, Direction, Media, RtpMap, Words};
+pub use sdp::{
+    MediaDescriptions, Sdp, SdpError, SdpErrorKind, SdpLine, SdpLines, has_active_media,
+};
 pub use table::HeaderTable;
 pub use uri::escape::unescape;
 pub use uri::host::Host;

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use sip_parser::{
-    Edits, HeaderTable, Limits, Message, ResponseParts, Uri, parse_datagram, salvage,
-    write_message, write_response,
+    Edits, FrameLimits, Framer, HeaderTable, Limits, Message, ResponseParts, Sdp, Uri,
+    parse_datagram, salvage, write_message, write_response,
 };
 
 const SIZE: usize = 65_000;
@@ -123,5 +123,61 @@ fn hostile_uris_cost_no_more_than_a_linear_walk() {
                 "{start} {fill}"
             );
         }
+    }
+}
+
+#[test]
+fn hostile_session_descriptions_cost_no_more_than_a_linear_walk() {
+    for fill in [
+        "\n",
+        "\r",
+        "a=",
+        "a=\n",
+        "m=",
+        "m=a 1 b c\n",
+        "m=a 1 b c\nc=IN IP4 0.0.0.0\n",
+        "c=IN IP4 0.0.0.0\n",
+        "a=rtpmap:1 \n",
+        "a=:",
+        " ",
+        "\nm",
+    ] {
+        for start in [
+            "v=0\n",
+            "v=0\nm=audio 1 RTP/AVP ",
+            "v=0\nm=audio 1 RTP/AVP 0\n",
+        ] {
+            let body = [start, &fill.repeat(SIZE / fill.len())].concat();
+            #[expect(clippy::disallowed_methods, reason = "a test of the time taken")]
+            let began = Instant::now();
+            if let Ok(sdp) = Sdp::parse(body.as_bytes()) {
+                let _ = sdp.has_active_media();
+                let formats: usize = sdp.media().map(|media| media.formats().count()).sum();
+                assert!(formats < body.len());
+                assert!(sdp.media().filter_map(|media| media.rtpmap(b"99")).count() == 0);
+            }
+            assert!(
+                began.elapsed() < Duration::from_millis(400),
+                "{start:?} {fill:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_stream_of_single_octets_costs_no_more_than_a_linear_walk() {
+    let head = "OPTIONS sip:a SIP/2.0\r\nX: ";
+    for fill in ["x", "\r", "\r\n ", "\r\nl", "l: 1\r\n", "\r\nX: y"] {
+        let stream = [head, &fill.repeat(SIZE / fill.len())].concat();
+        let mut framer = Framer::new(FrameLimits {
+            head_max: SIZE * 2,
+            size_max: SIZE * 2,
+        });
+        #[expect(clippy::disallowed_methods, reason = "a test of the time taken")]
+        let began = Instant::now();
+        for mut octet in stream.as_bytes().chunks(1) {
+            let _ = framer.next_frame(&mut octet);
+        }
+        assert!(began.elapsed() < Duration::from_millis(400), "{fill:?}");
     }
 }

@@ -5,8 +5,9 @@
 use std::net::SocketAddr;
 
 use sip_parser::{
-    Edits, HeaderTable, KnownHeader, ResponseParts, Uri, parse_datagram, write_ack_non_2xx,
-    write_cancel, write_message, write_response,
+    Edits, FrameLimits, Framer, HeaderTable, KnownHeader, ResponseParts, Sdp, Uri,
+    has_active_media, parse_datagram, write_ack_non_2xx, write_cancel, write_message,
+    write_response,
 };
 
 const INVITE: &[u8] = b"INVITE sip:+4930123456@gw.example.net;user=phone SIP/2.0\r\n\
@@ -94,4 +95,22 @@ fn an_ordinary_invite_costs_no_allocation_once_buffers_are_warm() {
     });
     assert!(written > 10 * INVITE.len());
     assert_eq!(warm.count_total, 0);
+}
+
+#[test]
+fn frames_and_session_descriptions_are_read_without_an_allocation() {
+    let sdp = b"v=0\r\nc=IN IP6 2001:db8::1\r\nm=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+    let mut framer = Framer::new(FrameLimits::default());
+    let stream = [INVITE, INVITE].concat();
+    let mut messages = 0;
+    let cost = allocation_counter::measure(|| {
+        let mut rest = &stream[..];
+        while let Ok(Some(_)) = framer.next_frame(&mut rest) {
+            messages += 1;
+        }
+        assert!(has_active_media(sdp));
+        let sdp = Sdp::parse(sdp).unwrap();
+        assert!(sdp.media().all(|media| media.rtpmap(b"101").is_some()));
+    });
+    assert_eq!((messages, cost.count_total), (2, 0));
 }
