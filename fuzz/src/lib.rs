@@ -3,5 +3,6 @@
 //! Leaves out seeds and runs: `cargo xtask fuzz` makes and starts them.
 
 pub mod datagram;
+pub mod stream_framing;
 pub mod uri;
 pub mod write_round_trip;

@@ -17,6 +17,8 @@ mod reply;
 mod server_invite;
 mod server_non_invite;
 mod slots;
+#[cfg(test)]
+mod snapshot;
 mod step;
 mod timer;
 mod wheel;

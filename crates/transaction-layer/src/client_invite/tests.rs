@@ -127,3 +127,94 @@ fn starting_sends_the_invite_and_arms_timers_a_and_b() {
     let (_, step) = ClientInvite::start(default_durations(true));
     assert_eq!(describe(step), "send new, hold new, stop again, B 32000ms");
 }
+
+fn name(state: ClientInvite) -> String {
+    match state {
+        Calling { interval_us } => format!("Calling, A {} ms", interval_us / 1000),
+        other => format!("{other:?}"),
+    }
+}
+
+fn source(state: ClientInvite, event: &str) -> &'static str {
+    match (state, event) {
+        (Calling { .. }, "Timer A") => "fig. 5; §17.1.1.2: doubles without a cap",
+        (Calling { .. }, "Timer B") => "fig. 5",
+        (Calling { .. }, "transport error") => "fig. 5",
+        (Calling { .. } | Proceeding, "1xx") => "fig. 5",
+        (Calling { .. } | Proceeding, "2xx") => "fig. 5; RFC 6026 §8.4: Timer M",
+        (Calling { .. } | Proceeding, "3xx" | "4xx" | "5xx" | "6xx") => {
+            "fig. 5: ACK sent; §17.1.1.2: Timer D"
+        }
+        (Completed, "3xx" | "4xx" | "5xx" | "6xx") => "fig. 5: ACK again, not to TU",
+        (Completed, "Timer D") | (Accepted, "Timer M") => "fig. 5",
+        (Accepted, "2xx") => "fig. 5; RFC 6026 §7.2",
+        (Proceeding, "transport error") => "not in fig. 5",
+        (Completed, "transport error") => {
+            "fig. 5 ends it; it lives on to ACK repeated finals, the TU has had its response"
+        }
+        (Calling { .. }, "TU: hush") => {
+            "ours: the TU has gone on to another branch and still listens"
+        }
+        (Calling { .. } | Proceeding, "TU: abandon") => {
+            "ours: §16.8 Timer C, or §9.1 64·T1 after a CANCEL"
+        }
+        (Completed | Accepted, "1xx") => "not in fig. 5: absorbed",
+        (Completed, "2xx") | (Accepted, "3xx" | "4xx" | "5xx" | "6xx") => {
+            "not in fig. 5: absorbed, one final each"
+        }
+        _ => "",
+    }
+}
+
+//= proves RFC 3261 §17.1.1.2
+//= proves RFC 6026 §8.4
+#[test]
+fn the_table_of_every_state_and_event_is_the_reviewed_one() {
+    use crate::snapshot::Machine;
+    Machine {
+        file: "client_invite",
+        about: "# INVITE client transaction\n\nRFC 3261 §17.1.1 with figure 5 as RFC 6026 §8.4 draws it. T1 500 ms, \
+                Timer D 32 s. `=`: the state stays; `–`: nothing happens.\nThe TU cancels by a transaction of its own, so \
+                CANCEL is no event here.",
+        start: ClientInvite::start,
+        states: &STATES,
+        name,
+        events: &[
+            ("1xx", &[Response(100), Response(101), Response(180), Response(199)]),
+            ("2xx", &[Response(200), Response(202), Response(299)]),
+            ("3xx", &[Response(300), Response(302), Response(399)]),
+            ("4xx", &[Response(400), Response(486), Response(499)]),
+            ("5xx", &[Response(500), Response(503), Response(599)]),
+            ("6xx", &[Response(600), Response(603), Response(699)]),
+            ("Timer A", &[Event::Timer(Timer::A)]),
+            ("Timer B", &[Event::Timer(Timer::B)]),
+            ("Timer D", &[Event::Timer(Timer::D)]),
+            ("Timer M", &[Event::Timer(Timer::M)]),
+            (
+                "any other timer",
+                &[
+                    Event::Timer(Timer::E),
+                    Event::Timer(Timer::F),
+                    Event::Timer(Timer::G),
+                    Event::Timer(Timer::H),
+                    Event::Timer(Timer::I),
+                    Event::Timer(Timer::J),
+                    Event::Timer(Timer::K),
+                    Event::Timer(Timer::L),
+                ],
+            ),
+            ("transport error", &[Unreachable]),
+            ("TU: hush", &[Hush]),
+            ("TU: abandon", &[Abandon]),
+        ],
+        apply: |state, event, durations| match event {
+            Response(status) => state.on_response(status, durations),
+            Event::Timer(timer) => state.on_timer(timer),
+            Unreachable => state.on_unreachable(),
+            Hush => state.on_hush(),
+            Abandon => state.on_abandon(),
+        },
+        source,
+    }
+    .check();
+}

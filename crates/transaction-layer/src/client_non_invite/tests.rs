@@ -114,3 +114,78 @@ fn starting_sends_the_request_and_arms_timers_e_and_f() {
         "nothing is ever repeated over a stream"
     );
 }
+
+fn name(state: ClientNonInvite) -> String {
+    match state {
+        Trying { interval_us } => format!("Trying, E {} ms", interval_us / 1000),
+        other => format!("{other:?}"),
+    }
+}
+
+fn source(state: ClientNonInvite, event: &str) -> &'static str {
+    match (state, event) {
+        (Trying { .. }, "Timer E") => "fig. 6; §17.1.2.2: min(2·E, T2)",
+        (Proceeding, "Timer E") => "fig. 6; §17.1.2.2: T2",
+        (Trying { .. } | Proceeding, "Timer F" | "1xx") => "fig. 6",
+        (Trying { .. } | Proceeding, "2xx" | "3xx" | "4xx" | "5xx" | "6xx") => {
+            "fig. 6; §17.1.2.2: Timer K"
+        }
+        (Trying { .. }, "transport error") => "fig. 6",
+        (Proceeding, "transport error") => {
+            "fig. 6 ends it; ICMP may be late or forged, so Timer F ends what was heard of"
+        }
+        (Completed, "Timer K") => "fig. 6",
+        (Completed, "1xx" | "2xx" | "3xx" | "4xx" | "5xx" | "6xx") => "§17.1.2.2: absorbed",
+        (Trying { .. } | Proceeding, "TU: abandon") => "ours: the TU waits no longer",
+        _ => "",
+    }
+}
+
+//= proves RFC 3261 §17.1.2.2
+#[test]
+fn the_table_of_every_state_and_event_is_the_reviewed_one() {
+    use crate::snapshot::Machine;
+    Machine {
+        file: "client_non_invite",
+        about: "# Non-INVITE client transaction\n\nRFC 3261 §17.1.2, figure 6. T1 500 ms, T2 4 s, T4 5 s. `=`: the state \
+                stays; `–`: nothing happens.",
+        start: ClientNonInvite::start,
+        states: &STATES,
+        name,
+        events: &[
+            ("1xx", &[Response(100), Response(101), Response(180), Response(199)]),
+            ("2xx", &[Response(200), Response(202), Response(299)]),
+            ("3xx", &[Response(300), Response(302), Response(399)]),
+            ("4xx", &[Response(400), Response(481), Response(499)]),
+            ("5xx", &[Response(500), Response(503), Response(599)]),
+            ("6xx", &[Response(600), Response(603), Response(699)]),
+            ("Timer E", &[Event::Timer(Timer::E)]),
+            ("Timer F", &[Event::Timer(Timer::F)]),
+            ("Timer K", &[Event::Timer(Timer::K)]),
+            (
+                "any other timer",
+                &[
+                    Event::Timer(Timer::A),
+                    Event::Timer(Timer::B),
+                    Event::Timer(Timer::D),
+                    Event::Timer(Timer::G),
+                    Event::Timer(Timer::H),
+                    Event::Timer(Timer::I),
+                    Event::Timer(Timer::J),
+                    Event::Timer(Timer::L),
+                    Event::Timer(Timer::M),
+                ],
+            ),
+            ("transport error", &[Unreachable]),
+            ("TU: abandon", &[Abandon]),
+        ],
+        apply: |state, event, durations| match event {
+            Response(status) => state.on_response(status, durations),
+            Event::Timer(timer) => state.on_timer(timer, durations),
+            Unreachable => state.on_unreachable(),
+            Abandon => state.on_abandon(),
+        },
+        source,
+    }
+    .check();
+}

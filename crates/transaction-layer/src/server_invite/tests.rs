@@ -117,3 +117,93 @@ fn every_cell_over_udp_is_that_of_figure_7() {
 fn every_cell_over_tcp_is_that_of_figure_7() {
     check(true, "stop again", "I 0ms");
 }
+
+fn name(state: ServerInvite) -> String {
+    match state {
+        Completed { interval_us } => format!("Completed, G {} ms", interval_us / 1000),
+        other => format!("{other:?}"),
+    }
+}
+
+fn source(state: ServerInvite, event: &str) -> &'static str {
+    match (state, event) {
+        (Proceeding, "INVITE again") => "fig. 7: the last response, if there is one",
+        (Proceeding, "ACK") => "not in fig. 7: a stray, which the TU counts",
+        (Proceeding, "TU: 1xx") => "fig. 7",
+        (Proceeding, "TU: 2xx") => "fig. 7; RFC 6026 §8.5, §8.7: Timer L",
+        (Proceeding, "TU: 3xx" | "TU: 4xx" | "TU: 5xx" | "TU: 6xx") => {
+            "fig. 7; §17.2.1: Timers G and H"
+        }
+        (Completed { .. }, "INVITE again") => "fig. 7",
+        (Completed { .. }, "ACK") => "fig. 7; §17.2.1: Timer I",
+        (Completed { .. }, "Timer G") => "fig. 7; §17.2.1: min(2·G, T2)",
+        (Completed { .. }, "Timer H") => "fig. 7; §17.2.1: the TU is told",
+        (Confirmed, "ACK" | "INVITE again") => "§17.2.1: absorbed",
+        (Confirmed, "Timer I") | (Accepted, "Timer L") => "fig. 7",
+        (Accepted, "INVITE again") => "fig. 7; RFC 6026 §8.7: absorbed",
+        (Accepted, "ACK") => "fig. 7; RFC 6026 §8.7",
+        (Accepted, "TU: 2xx") => "fig. 7; RFC 6026 §8.7",
+        (Completed { .. } | Confirmed | Accepted, event)
+            if event.starts_with("TU: ") && event != "TU: abandon" =>
+        {
+            "§17.2.1: discarded after a final response"
+        }
+        (Proceeding, "TU: abandon") => "ours: nothing will be answered",
+        _ => "",
+    }
+}
+
+//= proves RFC 3261 §17.2.1
+//= proves RFC 6026 §8.5
+//= proves RFC 6026 §8.6
+//= proves RFC 6026 §8.7
+#[test]
+fn the_table_of_every_state_and_event_is_the_reviewed_one() {
+    use crate::snapshot::Machine;
+    Machine {
+        file: "server_invite",
+        about: "# INVITE server transaction\n\nRFC 3261 §17.2.1 with figure 7 as RFC 6026 §8.6 draws it. T1 500 ms, T2 \
+                4 s, T4 5 s. `=`: the state stays; `–`: nothing happens.\nA transport error changes no state (figure 7), and no \
+                error of a datagram sent reaches the machine. CANCEL is a transaction of its own.",
+        start: |_| (Proceeding, Step::NONE),
+        states: &STATES,
+        name,
+        events: &[
+            ("INVITE again", &[Retransmission]),
+            ("ACK", &[Ack]),
+            ("TU: 1xx", &[Respond(100), Respond(101), Respond(180), Respond(199)]),
+            ("TU: 2xx", &[Respond(200), Respond(202), Respond(299)]),
+            ("TU: 3xx", &[Respond(300), Respond(302), Respond(399)]),
+            ("TU: 4xx", &[Respond(400), Respond(486), Respond(499)]),
+            ("TU: 5xx", &[Respond(500), Respond(503), Respond(599)]),
+            ("TU: 6xx", &[Respond(600), Respond(603), Respond(699)]),
+            ("Timer G", &[Event::Timer(Timer::G)]),
+            ("Timer H", &[Event::Timer(Timer::H)]),
+            ("Timer I", &[Event::Timer(Timer::I)]),
+            ("Timer L", &[Event::Timer(Timer::L)]),
+            (
+                "any other timer",
+                &[
+                    Event::Timer(Timer::A),
+                    Event::Timer(Timer::B),
+                    Event::Timer(Timer::D),
+                    Event::Timer(Timer::E),
+                    Event::Timer(Timer::F),
+                    Event::Timer(Timer::J),
+                    Event::Timer(Timer::K),
+                    Event::Timer(Timer::M),
+                ],
+            ),
+            ("TU: abandon", &[Abandon]),
+        ],
+        apply: |state, event, durations| match event {
+            Retransmission => state.on_retransmission(),
+            Ack => state.on_ack(durations),
+            Respond(status) => state.on_respond(status, durations),
+            Event::Timer(timer) => state.on_timer(timer, durations),
+            Abandon => state.on_abandon(),
+        },
+        source,
+    }
+    .check();
+}

@@ -67,3 +67,70 @@ fn every_cell_over_udp_is_that_of_figure_8() {
 fn every_cell_over_tcp_is_that_of_figure_8() {
     check(true, "send new, drop, J 0ms");
 }
+
+fn source(state: ServerNonInvite, event: &str) -> &'static str {
+    match (state, event) {
+        (Trying, "request again") => "§17.2.2: discarded",
+        (Proceeding | Completed, "request again") => "fig. 8",
+        (Trying | Proceeding, "TU: 1xx") => "fig. 8",
+        (Trying | Proceeding, "TU: 2xx" | "TU: 3xx" | "TU: 4xx" | "TU: 5xx" | "TU: 6xx") => {
+            "fig. 8; §17.2.2: Timer J"
+        }
+        (Completed, "Timer J") => "fig. 8",
+        (Trying | Proceeding, "TU: abandon") => "ours: RFC 4320 has no 408 for it",
+        (Completed, event) if event.starts_with("TU: ") && event != "TU: abandon" => {
+            "§17.2.2: discarded"
+        }
+        _ => "",
+    }
+}
+
+//= proves RFC 3261 §17.2.2
+//= proves RFC 6026 §8.8
+#[test]
+fn the_table_of_every_state_and_event_is_the_reviewed_one() {
+    use crate::snapshot::Machine;
+    Machine {
+        file: "server_non_invite",
+        about: "# Non-INVITE server transaction\n\nRFC 3261 §17.2.2, figure 8. T1 500 ms. `=`: the state stays; `–`: nothing \
+                happens.\nA transport error changes no state (RFC 6026 §8.8), and no error of a datagram sent reaches the machine.",
+        start: |_| (Trying, Step::NONE),
+        states: &STATES,
+        name: |state| format!("{state:?}"),
+        events: &[
+            ("request again", &[Retransmission]),
+            ("TU: 1xx", &[Respond(100), Respond(101), Respond(180), Respond(199)]),
+            ("TU: 2xx", &[Respond(200), Respond(202), Respond(299)]),
+            ("TU: 3xx", &[Respond(300), Respond(302), Respond(399)]),
+            ("TU: 4xx", &[Respond(400), Respond(481), Respond(499)]),
+            ("TU: 5xx", &[Respond(500), Respond(503), Respond(599)]),
+            ("TU: 6xx", &[Respond(600), Respond(603), Respond(699)]),
+            ("Timer J", &[Event::Timer(Timer::J)]),
+            (
+                "any other timer",
+                &[
+                    Event::Timer(Timer::A),
+                    Event::Timer(Timer::B),
+                    Event::Timer(Timer::D),
+                    Event::Timer(Timer::E),
+                    Event::Timer(Timer::F),
+                    Event::Timer(Timer::G),
+                    Event::Timer(Timer::H),
+                    Event::Timer(Timer::I),
+                    Event::Timer(Timer::K),
+                    Event::Timer(Timer::L),
+                    Event::Timer(Timer::M),
+                ],
+            ),
+            ("TU: abandon", &[Abandon]),
+        ],
+        apply: |state, event, durations| match event {
+            Retransmission => state.on_retransmission(),
+            Respond(status) => state.on_respond(status, durations),
+            Event::Timer(timer) => state.on_timer(timer),
+            Abandon => state.on_abandon(),
+        },
+        source,
+    }
+    .check();
+}
