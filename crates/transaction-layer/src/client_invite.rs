@@ -52,7 +52,7 @@ impl ClientInvite {
 
     pub(crate) fn on_timer(self, timer: Timer) -> (Self, Step) {
         match (self, timer) {
-            // RFC 3261 §17.1.1.2: the interval doubles after each transmission, without a cap.
+            //= RFC 3261 §17.1.1.2: the interval doubles after each transmission, without a cap.
             (Self::Calling { interval_us }, Timer::A) => {
                 let interval_us = interval_us.saturating_mul(2);
                 let step = Step {
@@ -107,7 +107,7 @@ impl ClientInvite {
                 };
                 (Self::Accepted, step)
             }
-            // RFC 6026 §7.2: repeated 2xx, and 2xx of other branches of a fork downstream, go to the TU.
+            //= RFC 6026 §8.4: repeated 2xx, and 2xx of other branches of a fork downstream, go to the TU
             Self::Accepted => {
                 let step = Step {
                     tell: Tell::Deliver,

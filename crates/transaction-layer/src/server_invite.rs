@@ -45,7 +45,7 @@ impl ServerInvite {
                 };
                 (self, step)
             }
-            // RFC 6026 §8.7: after a 2xx the far end takes care of reliability.
+            //= RFC 6026 §8.7: after a 2xx the far end takes care of reliability
             Self::Confirmed | Self::Accepted | Self::Terminated => (self, Step::NONE),
         }
     }
@@ -86,6 +86,7 @@ impl ServerInvite {
                 };
                 (self, step)
             }
+            //= RFC 6026 §8.5: a 2xx is sent once, and Accepted entered
             (Self::Proceeding, 200..300) => {
                 let step = Step {
                     send: Bytes::New,
@@ -95,6 +96,7 @@ impl ServerInvite {
                 };
                 (Self::Accepted, step)
             }
+            //= RFC 3261 §17.2.1: another final is sent until its ACK comes or Timer H fires
             (Self::Proceeding, 300..) => {
                 let step = Step {
                     send: Bytes::New,

@@ -57,6 +57,7 @@ impl ServerNonInvite {
                 };
                 (Self::Proceeding, step)
             }
+            //= RFC 3261 §17.2.2: the final response is kept for repeated requests until Timer J fires
             (Self::Trying | Self::Proceeding, 200..) => {
                 let step = Step {
                     send: Bytes::New,

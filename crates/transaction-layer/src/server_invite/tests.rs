@@ -132,13 +132,13 @@ fn source(state: ServerInvite, event: &str) -> &'static str {
         (Proceeding, "TU: 1xx") => "fig. 7",
         (Proceeding, "TU: 2xx") => "fig. 7; RFC 6026 §8.5, §8.7: Timer L",
         (Proceeding, "TU: 3xx" | "TU: 4xx" | "TU: 5xx" | "TU: 6xx") => {
-            "fig. 7; §17.2.1: Timers G and H"
+            "fig. 7; RFC 3261 §17.2.1: Timers G and H"
         }
         (Completed { .. }, "INVITE again") => "fig. 7",
-        (Completed { .. }, "ACK") => "fig. 7; §17.2.1: Timer I",
-        (Completed { .. }, "Timer G") => "fig. 7; §17.2.1: min(2·G, T2)",
-        (Completed { .. }, "Timer H") => "fig. 7; §17.2.1: the TU is told",
-        (Confirmed, "ACK" | "INVITE again") => "§17.2.1: absorbed",
+        (Completed { .. }, "ACK") => "fig. 7; RFC 3261 §17.2.1: Timer I",
+        (Completed { .. }, "Timer G") => "fig. 7; RFC 3261 §17.2.1: min(2·G, T2)",
+        (Completed { .. }, "Timer H") => "fig. 7; RFC 3261 §17.2.1: the TU is told",
+        (Confirmed, "ACK" | "INVITE again") => "RFC 3261 §17.2.1: absorbed",
         (Confirmed, "Timer I") | (Accepted, "Timer L") => "fig. 7",
         (Accepted, "INVITE again") => "fig. 7; RFC 6026 §8.7: absorbed",
         (Accepted, "ACK") => "fig. 7; RFC 6026 §8.7",
@@ -146,7 +146,7 @@ fn source(state: ServerInvite, event: &str) -> &'static str {
         (Completed { .. } | Confirmed | Accepted, event)
             if event.starts_with("TU: ") && event != "TU: abandon" =>
         {
-            "§17.2.1: discarded after a final response"
+            "RFC 3261 §17.2.1: discarded after a final response"
         }
         (Proceeding, "TU: abandon") => "ours: nothing will be answered",
         _ => "",
@@ -155,7 +155,6 @@ fn source(state: ServerInvite, event: &str) -> &'static str {
 
 //= proves RFC 3261 §17.2.1
 //= proves RFC 6026 §8.5
-//= proves RFC 6026 §8.6
 //= proves RFC 6026 §8.7
 #[test]
 fn the_table_of_every_state_and_event_is_the_reviewed_one() {

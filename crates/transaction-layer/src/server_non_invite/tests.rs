@@ -86,7 +86,6 @@ fn source(state: ServerNonInvite, event: &str) -> &'static str {
 }
 
 //= proves RFC 3261 §17.2.2
-//= proves RFC 6026 §8.8
 #[test]
 fn the_table_of_every_state_and_event_is_the_reviewed_one() {
     use crate::snapshot::Machine;
