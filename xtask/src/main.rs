@@ -58,6 +58,7 @@ fn ci() -> Result<(), String> {
     let mut steps = Steps::new();
     steps.run("packages", packages::ensure)?;
     steps.command(&Step::new("format", "cargo").args(["fmt", "--all", "--check"]))?;
+    steps.run("ledger", || ledger::run(true))?;
     let lints = [
         "clippy",
         "--workspace",

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 impl ProxyCore {
     /// The ACK of a 2xx (or of nothing): forwarded without state (RFC 3261 §13.2.2.4, §16.11).
+    //= RFC 3261 §13.2.2.4, §16.11: the ACK of a 2xx is a request of its own and is forwarded without state
     pub(crate) fn on_ack(&mut self, now: Now, ack: &Message<'_>, flow: &Flow, out: &mut Output) {
         if matches!(ack.max_forwards(), Ok(Some(0))) {
             return self.stats.count(Stat::AcksDropped);

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 impl ProxyCore {
     /// A 2xx to an initial INVITE: the call is answered, and nothing keeps it from going upstream (§16.7(5)).
+    //= RFC 3261 §16.7(5): a 2xx to an INVITE goes upstream at once, also a second one of another branch
     pub(crate) fn on_answer(
         &mut self,
         now: Now,
@@ -32,6 +33,8 @@ impl ProxyCore {
         };
         let Some(id) = context.call else { return };
         if self.calls.at(id).is_none_or(|call| !call.has_room_for(tag)) {
+            //= departs RFC 3261 §13.3.1.4: a 2xx of a call whose record is closed is dropped, and its callee gives up without an ACK;
+            //=   because forwarded, it would be a conversation without a record
             // Its call is closed, or follows no more dialogs: forwarded, it would be a conversation without a record.
             // The callee gives up when no ACK comes (§13.3.1.4).
             return self.stats.count(Stat::ResponsesTooLate);
@@ -132,7 +135,7 @@ impl ProxyCore {
             .transactions
             .respond(now.mono_us, server, status, bytes, &mut out.outbox)
         {
-            // §16.7(5): a 2xx goes upstream even after another final response, or when the transaction is gone.
+            //= RFC 3261 §16.7(5): a 2xx goes upstream even after another final response, or when the transaction is gone
             out.outbox.push(&reply, bytes);
         }
     }
@@ -183,7 +186,7 @@ impl ProxyCore {
         response: &Message<'_>,
         state: DialogState,
     ) {
-        // RFC 3261 §12.1.2: a response without a tag has a null one.
+        //= RFC 3261 §12.1.2: a response without a tag makes a dialog with a null one
         let tag = response.to_tag().unwrap_or_default();
         if tag.is_empty() && state == DialogState::Early {
             return;

@@ -69,6 +69,7 @@ pub(crate) fn lane_of(branch: &[u8]) -> Option<(u8, u32)> {
 mod tests {
     use super::*;
 
+    //= proves RFC 3261 §16.6(8)
     #[test]
     fn a_branch_carries_its_lane_and_boot_and_never_repeats() {
         let mut mint = BranchMint::new(7, 0xDEAD_BEEF, 42);

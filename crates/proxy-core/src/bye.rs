@@ -34,6 +34,7 @@ impl ProxyCore {
             return false;
         };
         // Only what the far side says about the dialog ends it: else a BYE made to fail would stop the meter.
+        //= RFC 3261 §15.1.1: a BYE ends its dialog with a 2xx, a 481, a 408, or no answer at all
         if context.kind != Kind::Bye || !matches!(status, None | Some(200..300 | 481 | 408)) {
             return false;
         }
@@ -50,6 +51,8 @@ impl ProxyCore {
                 }
                 self.inner_table = table;
                 if matches!(status, None | Some(408)) {
+                    //= departs RFC 3261 §16.7(10), §9.1: a BYE that nobody answers, or that gets 408, is followed by a plain BYE of our own;
+                    //=   because whoever made the BYE also chose its size and headers
                     // Whoever made the BYE also chose its size and headers: perhaps such that it never arrived. A plain
                     // one of our own follows, so that the call does not outlive its meter.
                     self.send_own_bye(now, id, dialog, from.other(), out);

@@ -18,6 +18,9 @@ use transaction_layer::Flow;
 
 impl ProxyCore {
     /// A CANCEL from upstream.
+    //= RFC 3261 §16.10: a CANCEL that finds its INVITE is answered 200, and all its branches are cancelled; another is 481
+    //= departs RFC 3261 §16.10: a CANCEL counts only from the address that sent the INVITE, from elsewhere it is 481;
+    //=   because a guessed branch must not end another's call
     pub(crate) fn on_cancel(
         &mut self,
         now: Now,
@@ -107,6 +110,7 @@ impl ProxyCore {
     }
 
     /// Cancels one branch now, or when it first speaks.
+    //= RFC 3261 §9.1: a branch that has heard nothing yet is cancelled when it first hears a provisional
     pub(crate) fn cancel_branch(&mut self, now: Now, name: BranchRef, out: &mut Output) {
         let Some(branch) = self.contexts.branch_mut(name) else {
             return;
@@ -120,6 +124,7 @@ impl ProxyCore {
 
     fn send_cancel(&mut self, now: Now, name: BranchRef, out: &mut Output) {
         let context = self.contexts.at(name.context);
+        //= RFC 3326 §2: the Reason of the CANCEL goes on with ours
         let reason = context.and_then(|context| context.cancel_reason.clone());
         let mut table = mem::take(&mut self.inner_table);
         let mut cancel = self.buffer();
@@ -167,6 +172,7 @@ impl ProxyCore {
     }
 
     /// The final response to a cancelled branch never came: it is taken to be cancelled (§9.1).
+    //= RFC 3261 §9.1: a cancelled branch that never ends is taken to be cancelled
     pub(crate) fn on_cancel_wait(&mut self, now: Now, name: BranchRef, out: &mut Output) {
         let Some(branch) = self.contexts.branch_mut(name) else {
             return;

@@ -29,6 +29,7 @@ pub(crate) fn user_of(uri: &[u8]) -> &[u8] {
 }
 
 /// The Q.850 value of a Reason header (RFC 3326 §2).
+//= RFC 3326 §2: the Q.850 cause of a Reason is recorded
 pub(crate) fn q850(reason: &[u8]) -> Option<u16> {
     let reason = std::str::from_utf8(reason).ok()?;
     let mut parts = reason.split(';').map(str::trim);
@@ -277,6 +278,7 @@ impl Call {
 mod tests {
     use super::*;
 
+    //= proves RFC 3326 §2
     #[test]
     fn q850_causes_are_read_from_a_reason_header() {
         assert_eq!(

@@ -157,6 +157,8 @@ impl ProxyCore {
             context.call = Some(id);
         }
         if out_of_order {
+            //= departs RFC 3261 §12.2.2: a request whose CSeq does not rise is answered 500 by the proxy, not by the UAS;
+            //=   because it may not reach the far side with the meter stopped
             // RFC 3261 §12.2.2: a CSeq that does not rise is answered 500; through the transaction, because the ACK of
             // an INVITE's refusal must end here.
             self.stats.refuse(Cause::CseqOrder);
@@ -215,6 +217,8 @@ impl ProxyCore {
     ///
     /// A name that does not resolve leads to where the leg was last heard, which RFC 3263 does not know: a resolver
     /// that is down must not leave a call that one side cannot end.
+    //= departs RFC 3263 §4: within a dialog, a name that does not resolve leads to where the peer was last heard;
+    //=   because a dead resolver must not leave a call that one side cannot end
     pub(crate) fn leg_hop(&self, now: Now, leg: &Leg) -> Result<Flow, Option<JobKind>> {
         let route = leg
             .routes
@@ -236,7 +240,7 @@ impl ProxyCore {
         let Ok(Uri::Sip(uri)) = Uri::parse(uri) else {
             return Err(None);
         };
-        // RFC 3261 §16.6(7), RFC 3263 §4: maddr takes the place of the host.
+        //= RFC 3261 §16.6(7): a maddr takes the place of the host
         let maddr = uri.params.get(b"maddr").and_then(sip_parser::Host::parse);
         let host = maddr.unwrap_or(uri.host);
         match self.next_hop(now, &host, uri.port, Transport::Udp) {
@@ -331,7 +335,7 @@ impl ProxyCore {
             return;
         }
         self.on_bye_outcome(now, name, None, out);
-        // §16.9: no way to the next hop counts as its 503, which upstream hears as 500.
+        //= RFC 3261 §16.9: no way to the next hop counts as its 503, which upstream hears as 500
         let status = if status == 503 { 500 } else { status };
         self.finish_in_dialog_here(now, name, status, out);
     }
@@ -359,6 +363,8 @@ impl ProxyCore {
     /// The 2xx of a re-INVITE or UPDATE renews both remote targets (RFC 3261 §12.2, RFC 3311 §5.1).
     ///
     /// Whatever the answer, the CSeq has moved, and the journal learns of it.
+    //= RFC 3261 §12.2: the 2xx of a re-INVITE renews both remote targets
+    //= RFC 3311 §5.1: and so does that of an UPDATE
     fn refresh_targets(
         &mut self,
         name: ContextRef,

@@ -339,6 +339,7 @@ impl ProxyCore {
         });
         let mut bytes = self.buffer();
         self.write_branch_request(name, &mut bytes);
+        //= refuses RFC 3261 §18.1.1: requests beyond the path MTU are sent over UDP all the same; because TCP is not implemented
         if bytes.len() > UDP_PAYLOAD_MAX {
             // It could not leave, and nothing that we could blame on the next hop would follow.
             self.recycle(bytes);
@@ -374,6 +375,7 @@ impl ProxyCore {
                     CoreTimer::No1xx(name),
                 ));
             }
+            //= RFC 3261 §16.6(11): Timer C runs for each branch of an INVITE
             branch.timer_c = Some(self.wheel.insert(
                 now.mono_us,
                 after(timer_c_us),
@@ -438,6 +440,8 @@ impl ProxyCore {
                 self.edit_initial(message, hunt, branch, call, &context.flow, edits);
             }
             (Role::InDialog { dialog, from }, _) => {
+                //= departs RFC 3261 §16.6(6), §12.2: within a known dialog the stored route set and remote target are written into the
+                //=   request, whatever its own Route says; because a BYE that is led astray would stop the meter and not the call
                 if let Some(leg) = call.and_then(|call| call.leg(*dialog, from.other())) {
                     edits.set_request_uri(message, &leg.target);
                     let routes: smallvec::SmallVec<[&[u8]; 4]> =
@@ -467,8 +471,9 @@ impl ProxyCore {
             .map_or("", |l| l.advertise.as_str());
         let _ = write!(via, "SIP/2.0/{} {advertise};branch=", to.transport.as_str());
         via.extend_from_slice(branch);
+        //= RFC 3261 §16.6(8): our Via goes on top, with a branch that is unique and tells its owner
         edits.push_via(message, &via);
-        // §16.6(3); a request with 0 was refused before.
+        //= RFC 3261 §16.6(3): Max-Forwards falls by one, or is 70 where there was none; 0 was refused before
         let hops = message
             .max_forwards()
             .ok()
@@ -496,6 +501,7 @@ impl ProxyCore {
                 &gateway.host,
                 &mut uri,
             );
+            //= RFC 3261 §16.6(2): the Request-URI is that of the target; parameters of the number stay
             edits.set_request_uri(message, &uri);
         }
         if let Some(call) = call {
@@ -503,7 +509,9 @@ impl ProxyCore {
         }
     }
 
-    /// §16.6(4): the cookie; once for each side when the listeners differ (RFC 5658).
+    /// The cookie, once for each side when the listeners differ.
+    //= RFC 3261 §16.6(4): one Record-Route with lr, and in it a cookie that we know again
+    //= RFC 5658 §5: one for each side when the listeners differ
     fn edit_record_route(
         &self,
         message: &Message<'_>,
@@ -532,8 +540,8 @@ impl ProxyCore {
         let text = self.keys.seal(&cookie, &call.call_id, &call.caller.tag);
         let sides = [branch.flow.listener, from.listener];
         let count = if sides[0] == sides[1] { 1 } else { 2 };
-        // Pushed lines stand above those before: the side of the caller first, so that the callee's is on top.
-        for listener in sides[..count].iter().rev() {
+        // Edits keep their order: the callee's side comes first, so that each peer finds the address it can reach on top.
+        for listener in &sides[..count] {
             let advertise = self
                 .config
                 .listeners
@@ -549,7 +557,8 @@ impl ProxyCore {
         }
     }
 
-    /// §16.4: the Route values that name us, at the top, are done.
+    /// Drops the Route values that name us.
+    //= RFC 3261 §16.4: the Route values at the top that name us are done and go
     pub(crate) fn strip_own_routes(&self, message: &Message<'_>, edits: &mut Edits) {
         let routes: smallvec::SmallVec<[&[u8]; 8]> = message
             .routes()

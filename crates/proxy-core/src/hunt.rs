@@ -19,6 +19,8 @@ impl ProxyCore {
         let Some(context) = self.contexts.at_mut(name) else {
             return;
         };
+        //= departs RFC 3261 §16.7(6): a vendor's 3xx, 401 and 407 are failed attempts that upstream never sees;
+        //=   because they speak to Tandem as the vendor's customer, not to the caller
         // What a vendor asks of us is not for the customer: a failed attempt, and no response to choose.
         if matches!(cause, Cause::VendorAuth | Cause::VendorRedirect) {
             if let Some(hunt) = &mut context.hunt {
@@ -27,6 +29,7 @@ impl ProxyCore {
             return;
         }
         // Of equals, what a vendor said tells the caller more than what stands for its silence.
+        //= RFC 3261 §16.7(6): the best final response is kept; of equals the first
         let better = context.best.as_ref().is_none_or(|best| {
             (rank(status), bytes.is_none()) < (rank(best.status), best.bytes.is_empty())
         });
@@ -61,6 +64,8 @@ impl ProxyCore {
             return;
         }
         let policy = &self.config.policy;
+        //= departs RFC 3261 §16.7(5): whether a status ends the hunt is the `failover.next` table, by default a 6xx does;
+        //=   because carriers differ
         if policy.failover.tries_next(status) && (!context.ringing || policy.hunt_after_ringing) {
             context.stage = Stage::Forward;
             self.advance(now, name, out);
@@ -83,7 +88,8 @@ impl ProxyCore {
         }
         let passed_over = context.hunt.as_ref().and_then(|hunt| hunt.passed_over);
         match context.best.take() {
-            // §16.7(6): a 503 of downstream is not ours to pass on; it would stop all traffic toward us.
+            //= RFC 3261 §16.7(6): a 503 of downstream is not passed on as such, it would stop all traffic toward us
+            //= departs RFC 3261 §16.7(6): what all 503 become is configurable, `proxy.all_503_becomes`; because carriers differ
             Some(best) if best.status == 503 => {
                 let status = self.config.policy.all_503_becomes;
                 self.finish_here(now, name, status, best.cause, out);
@@ -121,6 +127,7 @@ fn rank(status: u16) -> u32 {
 mod tests {
     use super::rank;
 
+    //= proves RFC 3261 §16.7(6)
     #[test]
     fn the_best_response_is_chosen_as_16_7_6_says() {
         let mut statuses = [503, 404, 500, 486, 603, 408, 415, 302];

@@ -38,6 +38,8 @@ impl ProxyCore {
     }
 
     /// Ends a call from here: a BYE to both sides of every dialog, and the record closed.
+    //= departs RFC 3261 §16.1: a call that has reached its greatest length is ended with a BYE to both sides;
+    //=   because a lost BYE must not hold a channel, or bill, for ever
     pub(crate) fn end_call(&mut self, now: Now, id: Uuid, cause: Cause, out: &mut Output) {
         let Some(call) = self.calls.at_mut(id) else {
             return;
@@ -316,7 +318,7 @@ fn has_ended(restored: &AnsweredCall) -> bool {
 
 fn tagged(address: &[u8], tag: &[u8]) -> Vec<u8> {
     if tag.is_empty() {
-        // §12.2.1.1: a peer with a null tag is written without one.
+        //= RFC 3261 §12.2.1.1: a peer with a null tag is written without one
         return address.to_vec();
     }
     [address, b";tag=", tag].concat()

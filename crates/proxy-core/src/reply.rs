@@ -158,6 +158,7 @@ pub(crate) fn split_host_port(text: &[u8], default_port: u16) -> (&[u8], u16) {
 
 impl ProxyCore {
     /// The To-tag of a response without state.
+    //= RFC 3261 §8.2.7: the To-tag of a stateless response is a digest of the request, the same for each retransmission
     pub(crate) fn stateless_tag(&self, request: &Message<'_>) -> [u8; 13] {
         let mut hasher = self.own.tag_key;
         for part in [request.call_id(), request.from_tag().unwrap_or_default()] {
@@ -183,6 +184,7 @@ impl ProxyCore {
         });
     }
 
+    //= RFC 3261 §8.2.6: a response of our own has the Vias, From, To with a tag, Call-ID and CSeq of its request
     fn write_refusal(
         &self,
         request: &Message<'_>,
@@ -275,6 +277,7 @@ impl ProxyCore {
     }
 
     /// A datagram that does not parse: 400 where an answer can be formed (RFC 3261 §16.3), else dropped.
+    //= RFC 3261 §16.3(1): a request that does not parse is answered 400 where an answer can be formed, with a phrase that names the fault
     pub(crate) fn on_malformed(
         &mut self,
         bytes: &[u8],
@@ -298,6 +301,7 @@ impl ProxyCore {
     }
 
     /// 405 with the methods that are taken (RFC 3261 §8.2.1).
+    //= RFC 3261 §8.2.1: 405 with the methods that are taken in Allow
     pub(crate) fn method_refused(&self) -> Reject {
         let mut reject = Reject::new(405, Cause::MethodRefused);
         reject.header = Some((b"Allow", self.own.allow.clone()));
@@ -305,6 +309,7 @@ impl ProxyCore {
     }
 
     /// Answers an OPTIONS to the proxy itself (RFC 3261 §11.2): 200, or 503 while draining.
+    //= RFC 3261 §11.2: an OPTIONS to the proxy itself is answered as an INVITE would be: 200, or 503 while draining
     pub(crate) fn answer_options(&mut self, request: &Message<'_>, flow: &Flow, out: &mut Output) {
         let mut reply = Reject::new(if self.draining { 503 } else { 200 }, Cause::Draining);
         reply.header = Some((b"Allow", self.own.allow.clone()));
@@ -313,6 +318,7 @@ impl ProxyCore {
 
     /// Ends the server transaction of a context with a response of our own, or without a word: RFC 4320 §4.2, nobody
     /// upstream can use a 408 to a non-INVITE.
+    //= RFC 4320 §4.2: no 408 to a non-INVITE, nobody upstream can use it
     pub(crate) fn answer_here(
         &mut self,
         now: Now,

@@ -71,6 +71,7 @@ impl ProxyCore {
     }
 
     /// A response as it goes upstream: without the Via that was ours (§16.7(3)).
+    //= RFC 3261 §16.7(3): the topmost Via, ours, comes off
     pub(crate) fn without_via(&mut self, response: &Message<'_>) -> Vec<u8> {
         let mut bytes = self.buffer();
         self.edits.clear();
@@ -104,14 +105,14 @@ impl ProxyCore {
         let Some(branch) = context.branches.get_mut(usize::from(name.branch)) else {
             return;
         };
-        // §16.7(5): 100 stays here; whatever comes after the end is of no use upstream.
+        //= RFC 3261 §16.7(5): a 100 stays here, any other provisional goes upstream; after the end none is of use there
         if status == 100 || branch.abandoned || context.final_sent.is_some() {
             return;
         }
         let initial_invite = context.kind == Kind::Invite && matches!(context.role, Role::Initial);
         let attempt = branch.attempt;
         if branch.timer_c.is_some() {
-            // §16.7(2): progress; Timer C begins anew.
+            //= RFC 3261 §16.7(2): a provisional above 100 is progress, Timer C begins anew
             let timer_c = self.wheel.insert(
                 now.mono_us,
                 now.mono_us + self.config.policy.timer_c_us,

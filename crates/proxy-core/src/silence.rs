@@ -10,6 +10,8 @@ use accounting::Cause;
 impl ProxyCore {
     /// A client transaction ended without a final response: Timer B or F, as if 408 had come (§16.8), or the next
     /// hop cannot be reached, as if 503 had (§16.9).
+    //= RFC 3261 §16.8: a branch that times out counts as 408
+    //= RFC 3261 §16.9: a next hop that cannot be reached counts as 503
     pub(crate) fn on_branch_silent(
         &mut self,
         now: Now,
@@ -79,6 +81,8 @@ impl ProxyCore {
         branch.abandoned = true;
         branch.given_up = Some(Cause::TimeoutNo1xx);
         branch.cancel = crate::context::CancelState::Wanted;
+        //= departs RFC 3261 §17.1.1.2: a vendor given up on after `failover.no_1xx_ms` is not sent the INVITE again;
+        //=   because it would ring a phone nobody calls any more; its late answer still counts
         // It is not asked again; should it speak after all, it hears CANCEL, and a 2xx still counts.
         if let Some(client) = branch.client {
             self.transactions.stop_retransmitting(now.mono_us, client);
@@ -111,6 +115,7 @@ impl ProxyCore {
     }
 
     /// Timer C, §16.8: CANCEL, or 408 where nothing has been heard.
+    //= RFC 3261 §16.8: when Timer C fires the branch is cancelled, or waits for its first word to be
     pub(crate) fn on_timer_c(&mut self, now: Now, name: BranchRef, out: &mut Output) {
         if let Some(branch) = self.contexts.branch_mut(name) {
             branch.timer_c = None;

@@ -359,6 +359,7 @@ impl ProxyCore {
     }
 
     /// §16.5: fills the target set.
+    //= RFC 3261 §16.5: the target set comes from the tables of numbers, vendors and prices, in their order
     fn route(&mut self, now: Now, name: ContextRef) -> Result<(), Reject> {
         let Some(context) = self.contexts.at_mut(name) else {
             return Ok(());

@@ -31,7 +31,7 @@ impl ProxyCore {
     }
 
     fn validate(&self, request: &Message<'_>) -> Result<(), Reject> {
-        // §16.3(2): a scheme we cannot route is 416. `sips` needs TLS on every hop, which no listener here has.
+        //= RFC 3261 §16.3(2): a scheme we cannot route is 416. `sips` needs TLS on every hop, which no listener here has
         match Uri::parse(request.request_uri()) {
             Ok(Uri::Sip(sip)) if !sip.secure => {}
             Ok(Uri::Tel(_)) => {}
@@ -42,17 +42,18 @@ impl ProxyCore {
                 return Err(reject);
             }
         }
-        // §16.3(3). An OPTIONS that has used up its hops here is answered as if it were for us (§11).
+        //= RFC 3261 §16.3(3): no hops left is 483
+        //= RFC 3261 §11: an OPTIONS that has used up its hops here is answered as if it were for us
         if matches!(request.max_forwards(), Ok(Some(0))) && !self.is_for_us(request) {
             return Err(Reject::new(483, Cause::TooManyHops));
         }
-        // §8.1.1.5: below 2^31, so that a request of our own can always come after it.
+        //= RFC 3261 §8.1.1.5: a CSeq is below 2^31, so that a request of our own can always come after it
         if request.cseq().number >= 1 << 31 {
             let mut reject = Reject::new(400, Cause::BadRequest);
             reject.reason = Some("CSeq Out Of Range");
             return Err(reject);
         }
-        // §16.3(5): we have no extension that a proxy would have to know.
+        //= RFC 3261 §16.3(5): we have no extension that a proxy would have to know: any in Proxy-Require is 420
         let mut unsupported = Vec::new();
         for token in request.proxy_require() {
             if !unsupported.is_empty() {

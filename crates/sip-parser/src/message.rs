@@ -324,6 +324,7 @@ impl Header<'_> {
 }
 
 /// Appends `value`, each run of white space that holds a fold as one space (RFC 3261 §7.3.1).
+//= RFC 3261 §7.3.1: a fold is a space
 pub(crate) fn push_unfolded(out: &mut Vec<u8>, value: &[u8]) {
     let mut rest = value;
     while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {

@@ -287,6 +287,7 @@ pub(crate) fn address(
 }
 
 /// Where the body ends (RFC 3261 §18.3): without Content-Length, with the datagram.
+//= RFC 3261 §18.3: octets behind Content-Length are cut off, a body shorter than it is 400
 fn body_end(bytes: &[u8], table: &mut HeaderTable) -> Result<usize, ParseError> {
     let Some(field) = table.first_of(KnownHeader::ContentLength) else {
         return Ok(bytes.len());

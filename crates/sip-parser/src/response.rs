@@ -28,6 +28,7 @@ pub struct ResponseParts<'a> {
 }
 
 /// Appends the response to `request` that `parts` describe; `Content-Length: 0`.
+//= RFC 3261 §8.2.6.2: Via, From, To, Call-ID and CSeq of the request; a tag in the To unless it is a 100
 pub fn write_response(request: &Message<'_>, parts: &ResponseParts<'_>, out: &mut Vec<u8>) {
     out.reserve(request.headers_end() + 256);
     out.extend_from_slice(b"SIP/2.0 ");
@@ -63,7 +64,7 @@ pub fn write_response(request: &Message<'_>, parts: &ResponseParts<'_>, out: &mu
     copy_first(out, request, KnownHeader::CallId);
     copy_first(out, request, KnownHeader::CSeq);
     if parts.status == 100 {
-        // RFC 3261 §8.2.6.1: the 100 copies a Timestamp.
+        //= RFC 3261 §8.2.6.1: the 100 copies a Timestamp
         copy_first(out, request, KnownHeader::Timestamp);
     }
     for (name, value) in parts.headers {

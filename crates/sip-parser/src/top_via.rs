@@ -38,6 +38,8 @@ impl Amendment {
 ///
 /// `received` is set when the host of sent-by is not `remote`, when the Via asks for `rport`, or when
 /// `force_rport`; then `rport` is set too. Values that the sender filled in itself are overwritten.
+//= RFC 3261 §18.2.1: `received` when the sent-by is not where the request came from
+//= RFC 3581 §4: an `rport` that asks is filled in, and brings `received` along
 pub(crate) fn amendments(
     message: &Message<'_>,
     remote: SocketAddr,

@@ -163,6 +163,7 @@ fn every_refused_request_but_the_one_without_from_can_be_answered() {
     }
 }
 
+//= proves RFC 3261 §7.3.1
 #[test]
 fn the_tortuous_invite_is_read_through_its_folds() {
     let bytes = bytes_of("wsinv");
@@ -206,6 +207,7 @@ fn the_tortuous_invite_is_read_through_its_folds() {
     assert!(contact.params.contains(b"secondparam"));
 }
 
+//= proves RFC 3261 §18.3
 #[test]
 fn octets_behind_the_body_are_cut_off() {
     let bytes = bytes_of("dblreq");

@@ -39,6 +39,7 @@ pub(crate) fn write_server_key(
     let via = request.top_via().ok();
     let branch = via.as_ref().and_then(|via| via.branch).unwrap_or_default();
     let sent_by = via.as_ref().map(|via| via.sent_by).unwrap_or_default();
+    //= RFC 3261 §17.2.3(1), RFC 3261 §17.2.3(2): with the magic cookie, branch and sent-by make the key
     if is_rfc_3261_branch(branch) {
         key.push(b'b');
         push_part(key, method.as_bytes());

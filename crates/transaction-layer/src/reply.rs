@@ -16,6 +16,9 @@ mod tests;
 /// sent-by, else 5060. A `received` or `maddr` that came with the request is not believed: §18.2.2 would send the
 /// response to a `maddr`, and so to whatever address a stranger writes there.
 #[must_use]
+//= RFC 3261 §18.2.2: over a stream on its connection, over UDP to the source address and the port of the Via
+//= departs RFC 3261 §18.2.2: a `maddr` in the top Via is not believed, responses go to the source;
+//=   because else a stranger has Tandem send to any address
 pub fn reply_flow(request: &Message<'_>, flow: &Flow) -> Flow {
     if flow.transport.is_reliable() {
         return *flow;
@@ -25,7 +28,7 @@ pub fn reply_flow(request: &Message<'_>, flow: &Flow) -> Flow {
     };
     let sent_by_port = via.port.unwrap_or(flow.transport.default_port());
     let mut remote = flow.remote;
-    // RFC 3581 §4: with `rport`, back to the very port the request came from.
+    //= RFC 3581 §4: with `rport`, back to the very port the request came from
     if via.rport.is_none() {
         // Set in place, so that the scope of a link-local IPv6 address stays.
         remote.set_port(sent_by_port);

@@ -31,6 +31,7 @@ pub(crate) enum ServerNonInvite {
     Terminated,
 }
 
+//= RFC 3261 §17.2.2: absorbed while Trying, the last response again for a repeated request, gone with Timer J
 impl ServerNonInvite {
     /// The request came again.
     pub(crate) fn on_retransmission(self) -> (Self, Step) {

@@ -25,8 +25,10 @@ pub(crate) enum Timer {
     J,
     /// Non-INVITE client: absorbs repeated responses for T4 over UDP (§17.1.2.2).
     K,
+    //= RFC 6026 §7.1: Timer L
     /// INVITE server: absorbs repeated INVITEs for 64·T1 after a 2xx (RFC 6026 §7.1).
     L,
+    //= RFC 6026 §7.2: Timer M
     /// INVITE client: passes on further 2xx responses for 64·T1 after the first (RFC 6026 §7.2).
     M,
 }

@@ -79,22 +79,17 @@ fn blocks(source: &str, piece: impl Fn(&str) -> Piece<'_>) -> Vec<Block> {
     blocks
 }
 
-/// The RFC of a file's bare sections: the one its opening block names, when that names exactly one.
+/// The RFC of a file's bare sections: the first that its opening block names.
 pub(crate) fn default_of(blocks: &[Block]) -> u32 {
-    let Some(header) = blocks.first().filter(|block| block.line == 1) else {
-        return DEFAULT_RFC;
-    };
-    let mut named: Vec<u32> = citations(header, 0)
+    let header = blocks.first().filter(|block| block.line == 1);
+    let found = header
+        .map(|header| citations(header, 0))
+        .unwrap_or_default();
+    let mut named = found
         .into_iter()
         .filter_map(|(_, found)| found.ok())
-        .map(|clause| clause.rfc)
-        .collect();
-    named.retain(|&rfc| rfc != 0);
-    named.dedup();
-    match named.as_slice() {
-        &[one] => one,
-        _ => DEFAULT_RFC,
-    }
+        .map(|clause| clause.rfc);
+    named.find(|&rfc| rfc != 0).unwrap_or(DEFAULT_RFC)
 }
 
 /// All citations of a block; `rfc` is that of bare sections before any RFC is named.
@@ -282,14 +277,14 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_names_one_rfc_gives_it_to_the_file_and_one_that_names_two_does_not() {
+    fn the_rfc_that_a_header_names_first_is_that_of_the_file() {
         assert_eq!(
             default_of(&blocks_of_code("//! RFC 4028 §8, RFC 4028 §9.\n")),
             4028
         );
         assert_eq!(
-            default_of(&blocks_of_code("//! RFC 4028 and RFC 6026.\n")),
-            DEFAULT_RFC
+            default_of(&blocks_of_code("//! §1 of RFC 4028, RFC 6026.\n")),
+            4028
         );
         assert_eq!(
             default_of(&blocks_of_code("use x;\n// RFC 4028\n")),

@@ -53,6 +53,8 @@ fn hang_up(bench: &mut Bench, side: &Dialog, cseq: u32) {
     assert_eq!(bench.cdrs().len(), 1);
 }
 
+//= proves RFC 3261 §12.1.2
+//= proves RFC 3261 §12.2.1.1
 #[test]
 fn a_200_without_to_tag_is_an_answer_that_the_caller_can_end() {
     let mut bench = Bench::new(&ONE_VENDOR);
@@ -190,6 +192,7 @@ fn a_late_answer_is_what_the_record_is_about_though_another_vendor_came_after() 
     assert_eq!(cdr.rated().vendor_price, Some("0.01".parse().unwrap()));
 }
 
+//= proves RFC 3261 §16.7(5)
 #[test]
 fn an_answer_after_our_final_response_that_the_caller_takes_is_billed_to_him_too() {
     let mut bench = Bench::new(&ONE_VENDOR);
@@ -211,6 +214,7 @@ fn an_answer_after_our_final_response_that_the_caller_takes_is_billed_to_him_too
     assert_eq!(rated.vendor_price, Some("0.01".parse().unwrap()));
 }
 
+//= proves RFC 3261 §13.3.1.4
 #[test]
 fn an_answer_after_the_call_was_settled_is_dropped_and_counted() {
     let mut bench = Bench::new(&ONE_VENDOR);

@@ -66,6 +66,7 @@ fn cancelled_after_a_failure(bench: &mut Bench, more: &str) -> Sent {
     cancel
 }
 
+//= proves RFC 3326 §2
 #[test]
 fn the_reason_of_a_cancel_goes_on() {
     let mut bench = Bench::new(&TWO_VENDORS);

@@ -9,6 +9,7 @@ mod answers;
 mod byes;
 mod cancels;
 mod capacity;
+mod clauses;
 mod cookies;
 mod drained;
 mod durability;

@@ -3,6 +3,7 @@
 use crate::bench::*;
 use accounting::Cause;
 
+//= proves RFC 3261 §8.1.1.5
 #[test]
 fn a_cseq_beyond_31_bits_is_answered_400() {
     let mut bench = Bench::new(&ONE_VENDOR);
@@ -34,6 +35,7 @@ fn a_cseq_beyond_31_bits_is_answered_400() {
     assert_eq!(bench.core.live_calls(), 0);
 }
 
+//= proves RFC 3261 §16.6(2)
 #[test]
 fn a_request_uri_without_user_stays_without() {
     let mut bench = Bench::new(&ONE_VENDOR);

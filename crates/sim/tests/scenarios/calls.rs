@@ -10,6 +10,10 @@ use sim::world::WorldConfig;
 
 use crate::{attempts, call, decimal, finish, heard, only_cdr, stats, vendors_of, world, world_of};
 
+//= proves RFC 3261 §13.2.2.4
+//= proves RFC 3261 §16.11
+//= proves RFC 3261 §16.7(3)
+//= proves RFC 3261 §15.1.1
 #[test]
 fn a_normal_call_is_answered_hung_up_and_billed() {
     let mut world = world_of(vec![VendorScript::default()]);
@@ -117,6 +121,7 @@ fn a_busy_callee_ends_the_hunt() {
     assert!(world.vendors[1].calls.is_empty());
 }
 
+//= proves RFC 3261 §16.3(3)
 #[test]
 fn an_invite_without_hops_left_is_refused_with_483() {
     let mut world = world_of(vec![VendorScript::default()]);
@@ -147,6 +152,7 @@ fn a_draining_proxy_takes_no_new_call_and_ends_the_old_one() {
     assert_eq!(world.refused(Cause::Draining), 1);
 }
 
+//= proves RFC 3261 §16.1
 #[test]
 fn a_call_that_lasts_too_long_is_ended_to_both_sides() {
     let mut config = WorldConfig::default();
@@ -280,6 +286,8 @@ fn ask(world: &mut sim::world::World, method: &str, uri: &str) -> Vec<String> {
     std::mem::take(&mut world.replies)
 }
 
+//= proves RFC 3261 §11
+//= proves RFC 3261 §11.2
 #[test]
 fn options_to_the_proxy_itself_says_whether_it_takes_calls() {
     let mut world = world_of(vec![VendorScript::default()]);
@@ -296,6 +304,7 @@ fn options_to_the_proxy_itself_says_whether_it_takes_calls() {
     );
 }
 
+//= proves RFC 3261 §8.2.1
 #[test]
 fn a_refused_method_is_answered_405_with_allow_and_others_are_routed() {
     let mut world = world_of(vec![VendorScript::default()]);

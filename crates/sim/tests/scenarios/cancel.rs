@@ -17,6 +17,7 @@ fn cancels_after(us: u64) -> CallPlan {
     }
 }
 
+//= proves RFC 3261 §16.10
 #[test]
 fn a_cancel_while_ringing_reaches_the_vendor_and_upstream_hears_487() {
     let mut world = world_of(vec![VendorScript::rings_for_ever()]);
@@ -38,6 +39,7 @@ fn a_cancel_while_ringing_reaches_the_vendor_and_upstream_hears_487() {
     assert_eq!(stats(&world, [Stat::Cancels, Stat::AcksAbsorbed]), [1, 1]);
 }
 
+//= proves RFC 3261 §9.1
 #[test]
 fn a_cancel_before_any_provisional_waits_for_one_before_it_goes_on() {
     let slow = VendorScript {
@@ -141,6 +143,7 @@ fn a_refusal_that_crosses_the_cancel_is_heard_as_487() {
     assert!(world.vendors[1].calls.is_empty());
 }
 
+//= proves RFC 3261 §9.1
 #[test]
 fn a_vendor_that_ignores_the_cancel_does_not_keep_upstream_waiting_for_ever() {
     let script = VendorScript {
@@ -153,6 +156,7 @@ fn a_vendor_that_ignores_the_cancel_does_not_keep_upstream_waiting_for_ever() {
     assert_eq!(only_cdr(&world).cause, Cause::Cancelled);
 }
 
+//= proves RFC 3261 §16.10
 #[test]
 fn a_cancel_that_matches_nothing_is_answered_481() {
     let mut world = world_of(vec![VendorScript::default()]);

@@ -51,6 +51,9 @@ fn assert_busy_dialog(world: &sim::world::World) {
     assert_eq!(only_cdr(world).duration_us, 8_010_000);
 }
 
+//= proves RFC 3261 §12.2
+//= proves RFC 3311 §5.1
+//= proves RFC 3261 §16.4
 #[test]
 fn requests_of_both_sides_pass_by_route() {
     let (plan, script) = busy_dialog();
@@ -163,6 +166,7 @@ fn a_callee_reaches_a_caller_whose_contact_is_a_name() {
     );
 }
 
+//= proves RFC 3263 §4
 #[test]
 fn a_contact_whose_name_does_not_resolve_is_reached_where_it_was_last_heard() {
     let script = VendorScript {

@@ -12,6 +12,7 @@ use crate::{
     answers_after, attempts, call, decimal, heard, only_cdr, stats, vendors_of, world, world_of,
 };
 
+//= proves RFC 3261 §16.5
 #[test]
 fn a_503_makes_the_next_vendor_be_tried() {
     let mut world = world_of(vec![VendorScript::refuse(503), VendorScript::default()]);
@@ -28,6 +29,7 @@ fn a_503_makes_the_next_vendor_be_tried() {
     assert_eq!(stats(&world, [Stat::Attempts, Stat::Failovers]), [2, 1]);
 }
 
+//= proves RFC 3261 §16.7(6)
 #[test]
 fn when_all_say_503_upstream_hears_500() {
     let mut world = world_of(vec![VendorScript::refuse(503), VendorScript::refuse(503)]);
@@ -41,6 +43,7 @@ fn when_all_say_503_upstream_hears_500() {
     );
 }
 
+//= proves RFC 3261 §17.1.1.2
 #[test]
 fn a_silent_vendor_is_given_up_after_the_no_1xx_time() {
     let mut world = world_of(vec![VendorScript::silent(), VendorScript::default()]);
@@ -71,6 +74,7 @@ fn a_vendor_that_rings_after_it_was_given_up_and_never_ends_leaves_nothing_behin
     assert_eq!(only_cdr(&world).cause, Cause::TimeoutNo1xx);
 }
 
+//= proves RFC 3261 §16.8
 #[test]
 fn silence_everywhere_ends_in_408() {
     let mut world = world_of(vec![VendorScript::silent(), VendorScript::silent()]);
@@ -109,6 +113,7 @@ fn a_vendor_that_rings_for_ever_is_cancelled() {
     assert_eq!(cdr.status, 408);
 }
 
+//= proves RFC 3261 §16.7(6)
 #[test]
 fn challenges_and_redirections_of_vendors_stay_hidden() {
     for (status, cause) in [
@@ -176,6 +181,7 @@ fn a_vendor_given_up_on_that_answers_first_wins_and_the_other_is_cancelled() {
     assert_eq!(cdr.rated().vendor_price, Some(decimal("0.011")));
 }
 
+//= proves RFC 3261 §16.7(5)
 #[test]
 fn two_answers_make_two_dialogs_and_both_are_billed() {
     let late = VendorScript {
@@ -230,6 +236,7 @@ fn two_endpoints_behind_one_vendor_answer_and_both_dialogs_are_ended() {
     assert_eq!(cdr.duration_us, 10_010_000);
 }
 
+//= proves RFC 3261 §16.9
 #[test]
 fn an_unreachable_gateway_is_left_at_once() {
     let config = WorldConfig {

@@ -52,6 +52,7 @@ fn a_bye_with_a_wrong_tag() {
     }
 }
 
+//= proves RFC 3261 §12.2.2
 #[test]
 fn a_bye_with_a_cseq_already_used() {
     for drop_route in [false, true] {
@@ -80,6 +81,8 @@ fn a_bye_from_a_foreign_source() {
     }
 }
 
+//= proves RFC 3261 §16.6(6)
+//= proves RFC 3261 §12.2
 #[test]
 fn a_bye_whose_second_route_leads_nowhere() {
     let world = defrauds(Fraud::RouteNowhere, false);
@@ -93,6 +96,8 @@ fn a_bye_whose_second_route_leads_nowhere() {
     }
 }
 
+//= proves RFC 3261 §16.6(6)
+//= proves RFC 3261 §12.2
 #[test]
 fn a_bye_whose_request_uri_leads_nowhere() {
     let world = defrauds(Fraud::TargetNowhere, true);
@@ -163,6 +168,7 @@ fn a_bye_that_the_far_side_refuses_leaves_the_meter_running() {
     }
 }
 
+//= proves RFC 3261 §15.1.1
 #[test]
 fn a_bye_answered_481_ends_the_call_when_it_came() {
     let script = VendorScript {

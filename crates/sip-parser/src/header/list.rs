@@ -34,6 +34,7 @@ impl<'b> ListCursor<'b> {
 
     /// The next value, read by `parse_at`, which gives the value and where it ended.
     /// After an error the list is over.
+    //= RFC 3261 §7.3.1: a comma list is one with the lines of the same name
     pub(crate) fn next_with<T>(
         &mut self,
         parse_at: impl FnOnce(&'b [u8], usize) -> Result<(T, usize), Fault>,

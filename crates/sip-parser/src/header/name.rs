@@ -358,6 +358,7 @@ impl KnownHeader {
     }
 
     /// The header with the compact form `letter`, which is in lower case (RFC 3261 §7.3.3 and extensions).
+    //= RFC 3261 §7.3.3: every compact form is its long one
     fn from_compact(letter: u8) -> Option<Self> {
         Some(match letter {
             b'a' => H::AcceptContact,

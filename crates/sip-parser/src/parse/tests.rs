@@ -50,6 +50,7 @@ fn an_ordinary_invite_is_read() {
     assert_eq!(message.headers().count(), 9);
 }
 
+//= proves RFC 3261 §18.3
 #[test]
 fn a_body_shorter_than_content_length_is_refused() {
     assert_eq!(

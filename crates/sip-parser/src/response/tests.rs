@@ -22,6 +22,7 @@ fn response(status: u16, to_tag: Option<&[u8]>, copy_record_route: bool) -> Stri
     String::from_utf8(out).unwrap()
 }
 
+//= proves RFC 3261 §8.2.6.2
 #[test]
 fn a_response_copies_what_it_must_and_undoes_folds() {
     assert_eq!(
@@ -33,6 +34,7 @@ fn a_response_copies_what_it_must_and_undoes_folds() {
     );
 }
 
+//= proves RFC 3261 §8.2.6.1
 #[test]
 fn a_100_has_no_tag_and_copies_the_timestamp() {
     let text = response(100, Some(b"t"), false);

@@ -16,6 +16,7 @@ fn amended(via: &str, remote: &str, force_rport: bool) -> String {
     out.lines().nth(1).unwrap()["Via: ".len()..].to_owned()
 }
 
+//= proves RFC 3261 §18.2.1
 #[test]
 fn received_is_added_when_the_sent_by_is_not_the_source() {
     let remote = "192.0.2.7:4711";
@@ -37,6 +38,7 @@ fn received_is_added_when_the_sent_by_is_not_the_source() {
     }
 }
 
+//= proves RFC 3581 §4
 #[test]
 fn rport_is_filled_in_and_brings_received_along() {
     let remote = "192.0.2.7:4711";

@@ -20,6 +20,7 @@ impl Uri<'_> {
 
 impl SipUri<'_> {
     /// Whether both are equivalent (RFC 3261 §19.1.4).
+    //= RFC 3261 §19.1.4: components with and without case, escapes undone, parameters that must match on both sides
     pub fn equivalent(&self, other: &SipUri<'_>) -> bool {
         self.secure == other.secure
             && same_option(self.user, other.user, same_exactly)
@@ -35,6 +36,7 @@ impl SipUri<'_> {
 }
 
 impl TelUri<'_> {
+    //= RFC 3966 §4: digits without their separators, parameters in any order
     /// Whether both are equivalent (RFC 3966 §4).
     pub fn equivalent(&self, other: &TelUri<'_>) -> bool {
         same_number(self.number, other.number)

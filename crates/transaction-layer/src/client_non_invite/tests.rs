@@ -92,11 +92,13 @@ fn check(is_reliable: bool, timer_k: &str) {
     });
 }
 
+//= proves RFC 3261 §17.1.2.2
 #[test]
 fn every_cell_over_udp_is_that_of_figure_6() {
     check(false, "K 5000ms");
 }
 
+//= proves RFC 3261 §17.1.2.2
 #[test]
 fn every_cell_over_tcp_is_that_of_figure_6() {
     check(true, "K 0ms");

@@ -15,6 +15,8 @@ fn key(request: &Request) -> Vec<u8> {
     key_as(request, Method::from_bytes(request.method.as_bytes())).0
 }
 
+//= proves RFC 3261 §17.2.3(1)
+//= proves RFC 3261 §17.2.3(2)
 #[test]
 fn with_the_magic_cookie_only_branch_sent_by_and_method_count() {
     let invite = Request::new("INVITE", "z9hG4bKabc");

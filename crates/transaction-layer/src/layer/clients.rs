@@ -159,6 +159,7 @@ impl Transactions {
 
     /// A response came. Its ACK, where the layer owes one (a non-2xx final to an INVITE), goes to `outbox`.
     /// RFC 3261 §17.1.3: branch and CSeq method tell which request it answers.
+    //= RFC 3261 §17.1.3: branch and CSeq method tell which request a response answers
     pub fn on_response(
         &mut self,
         now_us: u64,
@@ -166,6 +167,7 @@ impl Transactions {
         outbox: &mut Outbox,
     ) -> ResponseArrival {
         let Some(branch) = response.top_via().ok().and_then(|via| via.branch) else {
+            //= RFC 6026 §7.3: a response that matches no transaction is not the proxy's to forward
             return ResponseArrival::Stray;
         };
         write_client_key(branch, response.cseq().method, &mut self.key);
@@ -196,6 +198,7 @@ impl Transactions {
 
     /// ICMP or the transport says that `remote` cannot be reached: every transaction that sent there and has heard
     /// nothing ends, with `ClientUnreachable` appended to `events`. Others wait for their timers. RFC 3261 §17.1.4.
+    //= RFC 3261 §17.1.4: a transport error tells the TU and ends the transaction
     pub fn on_unreachable(
         &mut self,
         now_us: u64,
@@ -302,6 +305,7 @@ impl Transactions {
     }
 
     /// Sends the ACK for a non-2xx final on the flow of the INVITE (RFC 3261 §17.1.1.2, §17.1.1.3).
+    //= RFC 3261 §17.1.1.3: the ACK for a non-2xx is made from the INVITE, with the To of the response, on the INVITE's flow
     fn send_ack(&mut self, id: SlotId, response: &Message<'_>, outbox: &mut Outbox) {
         let Some(client) = self.clients.item(id) else {
             return;

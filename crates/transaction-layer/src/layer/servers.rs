@@ -113,7 +113,7 @@ impl Transactions {
     }
 
     fn on_ack(&mut self, now_us: u64, ack: &Message<'_>) -> RequestArrival {
-        // RFC 3261 §17.2.3(3): an ACK matches the INVITE's transaction.
+        //= RFC 3261 §17.2.3(3): an ACK matches the INVITE's transaction
         let key = write_server_key(ack, Method::Invite, &mut self.key);
         let Some(id) = self.find_server(key, true) else {
             return RequestArrival::StrayAck;
@@ -126,7 +126,7 @@ impl Transactions {
         };
         let is_completed = matches!(invite, ServerInvite::Completed { .. });
         if key.is_legacy && is_completed {
-            // RFC 3261 §17.2.3: the tag tells the ACK for this response from one for a 2xx.
+            //= RFC 3261 §17.2.3: from an RFC 2543 peer, the tag tells the ACK for this response from one for a 2xx
             let sent = parse_datagram(&server.entry.stored, &mut self.headers);
             if sent.is_ok_and(|sent| sent.to_tag() != ack.to_tag()) {
                 return RequestArrival::StrayAck;
@@ -148,6 +148,7 @@ impl Transactions {
     /// The INVITE transaction that `cancel` is to cancel: the same branch and sent-by, or by the RFC 2543 rules
     /// (RFC 3261 §9.2). Returns its id, its user and whether a final response has been sent, in which case the
     /// CANCEL has no effect.
+    //= RFC 3261 §9.2: a CANCEL is for the request that a transaction key with another method finds
     pub fn cancelled_invite(&mut self, cancel: &Message<'_>) -> Option<(ServerId, u64, bool)> {
         let key = write_server_key(cancel, Method::Invite, &mut self.key);
         let id = self.find_server(key, false)?;
@@ -233,6 +234,7 @@ impl Transactions {
 
     /// Ends a server transaction that will get no final response, for instance a non-INVITE one for which it would
     /// come too late (RFC 4320 §4.2). Returns `false`, and does nothing, when there is a final already. No event follows.
+    //= RFC 4320 §4.2: a non-INVITE transaction may end without a final response
     pub fn abandon_server(&mut self, now_us: u64, server: ServerId) -> bool {
         let ServerId(id) = server;
         let Some(server) = self.servers.item(id) else {

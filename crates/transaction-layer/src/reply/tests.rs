@@ -17,6 +17,8 @@ fn reply_to(via: &str, transport: Transport, source: &str) -> String {
     to.remote.to_string()
 }
 
+//= proves RFC 3261 §18.2.2
+//= proves RFC 3581 §4
 #[test]
 fn over_udp_the_address_and_port_follow_the_via() {
     let rows = [
@@ -103,6 +105,7 @@ fn over_udp_the_address_and_port_follow_the_via() {
     }
 }
 
+//= proves RFC 3261 §18.2.2
 #[test]
 fn over_a_stream_the_reply_takes_the_connection() {
     for transport in [Transport::Tcp, Transport::Tls] {

@@ -108,11 +108,15 @@ fn check(is_reliable: bool, timer_g: &str, timer_i: &str) {
     });
 }
 
+//= proves RFC 3261 §17.2.1
+//= proves RFC 6026 §8.7
 #[test]
 fn every_cell_over_udp_is_that_of_figure_7() {
     check(false, "G 500ms", "I 5000ms");
 }
 
+//= proves RFC 3261 §17.2.1
+//= proves RFC 6026 §8.7
 #[test]
 fn every_cell_over_tcp_is_that_of_figure_7() {
     check(true, "stop again", "I 0ms");

@@ -58,11 +58,13 @@ fn check(is_reliable: bool, last: &str) {
     });
 }
 
+//= proves RFC 3261 §17.2.2
 #[test]
 fn every_cell_over_udp_is_that_of_figure_8() {
     check(false, "send new, hold new, J 32000ms");
 }
 
+//= proves RFC 3261 §17.2.2
 #[test]
 fn every_cell_over_tcp_is_that_of_figure_8() {
     check(true, "send new, drop, J 0ms");

@@ -9,6 +9,7 @@ fn with_headers(lines: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+//= proves RFC 3261 §7.3.1
 #[test]
 fn a_list_runs_over_commas_lines_and_compact_names() {
     let bytes = with_headers("Supported: a, b\r\nX: y\r\nk: c ,\r\n d,\r\nsupported:\r\n");

@@ -13,6 +13,7 @@ fn every_known_name_is_found_in_any_case_and_stands_at_its_place() {
     }
 }
 
+//= proves RFC 3261 §7.3.3
 #[test]
 fn compact_forms_are_found_in_either_case() {
     let forms = [

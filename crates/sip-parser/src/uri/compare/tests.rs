@@ -10,6 +10,7 @@ fn equivalent(one: &str, two: &str) -> bool {
     one.equivalent(&two)
 }
 
+//= proves RFC 3261 §19.1.4
 #[test]
 fn the_equivalent_examples_of_the_rfc_are_equivalent() {
     for (one, two) in [
@@ -32,6 +33,7 @@ fn the_equivalent_examples_of_the_rfc_are_equivalent() {
     }
 }
 
+//= proves RFC 3261 §19.1.4
 #[test]
 fn the_different_examples_of_the_rfc_are_different() {
     for (one, two) in [
@@ -81,6 +83,7 @@ fn every_component_counts() {
     assert!(equivalent("sip:a@[2001:DB8::1]", "sip:a@[2001:db8:0::1]"));
 }
 
+//= proves RFC 3966 §4
 #[test]
 fn telephone_numbers_are_compared_by_their_digits() {
     assert!(equivalent("tel:+1-201-555-0123", "tel:+1(201)555.0123"));

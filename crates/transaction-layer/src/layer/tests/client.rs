@@ -23,6 +23,7 @@ fn schedule(intervals_ms: &[u64], word: &str) -> Vec<(u64, String)> {
         .collect()
 }
 
+//= proves RFC 3261 §17.1.1.2
 #[test]
 fn timer_a_doubles_and_timer_b_ends_it_without_an_ack() {
     let mut world = World::new(Transport::Udp);
@@ -72,6 +73,7 @@ fn timer_e_doubles_up_to_t2_until_timer_f() {
     );
 }
 
+//= proves RFC 3261 §17.1.2.2
 #[test]
 fn after_a_provisional_timer_e_takes_t2_and_timer_f_stays() {
     let mut world = World::new(Transport::Udp);
@@ -124,6 +126,7 @@ fn a_provisional_stops_the_repetition_of_an_invite_for_good() {
     assert_eq!(world.layer.next_deadline_us(), None);
 }
 
+//= proves RFC 3261 §17.1.1.2
 #[test]
 fn a_refusal_is_delivered_once_and_acknowledged_each_time() {
     let mut world = World::new(Transport::Udp);
@@ -166,6 +169,7 @@ fn a_refusal_is_delivered_once_and_acknowledged_each_time() {
     assert_eq!(world.response(&busy), ResponseArrival::Stray);
 }
 
+//= proves RFC 3261 §17.1.1.3
 #[test]
 fn the_ack_is_made_as_section_17_1_1_3_says() {
     for transport in [Transport::Udp, Transport::Tcp] {
@@ -209,6 +213,8 @@ fn over_tcp_a_refused_invite_is_gone_at_the_next_tick() {
     );
 }
 
+//= proves RFC 6026 §7.2
+//= proves RFC 6026 §7.3
 #[test]
 fn every_2xx_is_delivered_until_timer_m_and_then_none() {
     let mut world = World::new(Transport::Udp);
@@ -329,6 +335,7 @@ fn an_invite_that_is_no_longer_repeated_still_hears_until_timer_b() {
     );
 }
 
+//= proves RFC 3261 §17.1.3
 #[test]
 fn a_response_matches_by_branch_and_method_only() {
     let mut world = World::new(Transport::Udp);
@@ -379,6 +386,7 @@ fn a_final_to_another_request_is_delivered_once() {
     );
 }
 
+//= proves RFC 3261 §17.1.4
 #[test]
 fn unreachable_ends_those_that_heard_nothing_from_that_address() {
     let mut world = World::new(Transport::Udp);

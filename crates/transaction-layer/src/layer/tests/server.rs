@@ -9,6 +9,7 @@ fn invite() -> Request {
     Request::new("INVITE", BRANCH)
 }
 
+//= proves RFC 3261 §17.2.1
 #[test]
 fn a_repeated_invite_gets_the_last_provisional_again() {
     let mut world = World::new(Transport::Udp);
@@ -33,6 +34,7 @@ fn a_repeated_invite_gets_the_last_provisional_again() {
     assert_eq!(world.layer.live_servers(), 1, "the TU ends it");
 }
 
+//= proves RFC 3261 §17.2.1
 #[test]
 fn timer_g_repeats_a_refusal_up_to_t2_until_timer_h() {
     let mut world = World::new(Transport::Udp);
@@ -69,6 +71,7 @@ fn over_tcp_a_refusal_is_sent_once_and_still_waits_for_its_ack() {
     );
 }
 
+//= proves RFC 3261 §17.2.3(3)
 #[test]
 fn the_ack_for_a_refusal_stops_it_and_repeated_acks_are_absorbed_for_t4() {
     let mut world = World::new(Transport::Udp);
@@ -97,6 +100,8 @@ fn the_ack_for_a_refusal_stops_it_and_repeated_acks_are_absorbed_for_t4() {
     assert_eq!(world.request(&ack), RequestArrival::StrayAck);
 }
 
+//= proves RFC 6026 §7.1
+//= proves RFC 6026 §8.7
 #[test]
 fn after_a_2xx_invites_are_absorbed_and_acks_and_further_2xx_pass_until_timer_l() {
     let mut world = World::new(Transport::Udp);
@@ -151,6 +156,7 @@ fn a_second_final_is_refused() {
     }
 }
 
+//= proves RFC 3261 §17.2.2
 #[test]
 fn a_repeated_request_gets_its_final_again_for_64_t1() {
     let mut world = World::new(Transport::Udp);
@@ -188,6 +194,7 @@ fn an_ack_before_any_final_confirms_nothing() {
     assert!(world.respond(server, 486, &invite().response(486, "t")));
 }
 
+//= proves RFC 3261 §9.2
 #[test]
 fn a_cancel_is_new_and_finds_its_invite() {
     let mut world = World::new(Transport::Udp);
@@ -220,6 +227,8 @@ fn a_cancel_does_not_find_a_transaction_of_another_method() {
     assert_eq!(world.cancelled(&Request::new("CANCEL", BRANCH)), None);
 }
 
+//= proves RFC 3261 §17.2.3
+//= proves RFC 3261 §9.2
 #[test]
 fn an_rfc_2543_invite_its_ack_and_its_cancel_match() {
     let mut world = World::new(Transport::Udp);
@@ -273,6 +282,7 @@ fn an_rfc_2543_ack_for_a_2xx_goes_to_the_tu() {
     assert_eq!(world.request(&ack.bytes()), RequestArrival::StrayAck);
 }
 
+//= proves RFC 4320 §4.2
 #[test]
 fn a_server_without_a_final_can_be_abandoned_and_its_id_is_then_stale() {
     for method in ["INVITE", "OPTIONS"] {
