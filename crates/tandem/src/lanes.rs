@@ -2,37 +2,36 @@
 //! No RFC. What one lane does is in `worker.rs`.
 //! Leaves out configuration files, the shipper and the order in which a node starts (`node.rs`).
 
+mod thread;
+
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use accounting::AnsweredCall;
 use arc_swap::ArcSwap;
-use core_affinity::CoreId;
 use offload::{QueueConfig, QueueStats};
 use proxy_core::steer::lane_of_call_id;
-use proxy_core::{CallView, CoreConfig, ListenerInfo, ProxyCore, Stats};
+use proxy_core::{CallView, Stats};
 use routing::{Snapshot, TrunkCounters};
 use storage::{Journal, JournalOptions, JournalSync, Store};
-use tokio::runtime::{Builder, Handle, LocalOptions};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
-use transaction_layer::TimerConfig;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::jobs::{JobRunner, LaneJobs};
 use crate::keys::CookieKeys;
 use crate::lane_stats::{LaneCounters, LaneStat};
-use crate::net::sys;
 use crate::net::udp::{self, BindError, GroupConfig, UdpGroup};
-use crate::output;
 use crate::resolve::{Families, NameResolver};
-use crate::steer::{LaneRings, RingConfig, mesh};
+use crate::steer::{RingConfig, mesh};
 use crate::tuning::Tuning;
-use crate::worker::{self, Control, Parts, Published};
+use crate::worker::{Control, Published};
+
+use thread::{Ready, Seat, Shared, spawn};
 
 /// Questions that may wait for a lane.
 const CONTROL_LEN: usize = 64;
@@ -522,227 +521,6 @@ fn sockets_by_lane(
         }
     }
     by_lane.into_iter()
-}
-
-/// What all lanes have in common.
-#[derive(Clone)]
-struct Shared {
-    lanes: u8,
-    boot: u32,
-    hash_seed: u64,
-    tuning: Tuning,
-    clock: Clock,
-    config: CoreConfig,
-    jobs: LaneJobs,
-    routing: Arc<ArcSwap<Snapshot>>,
-    retired: mpsc::UnboundedSender<Arc<Snapshot>>,
-}
-
-impl Shared {
-    fn new(
-        input: &LanesInput,
-        lanes: u8,
-        tuning: Tuning,
-        clock: Clock,
-        jobs: LaneJobs,
-        addresses: &[SocketAddr],
-    ) -> Self {
-        let (retired, receiver) = mpsc::unbounded_channel();
-        input.pool.spawn(free_retired(receiver));
-        let hash_seed = random();
-        let listeners = input
-            .config
-            .listen
-            .iter()
-            .zip(addresses)
-            .map(|(listen, address)| ListenerInfo {
-                transport: listen.transport,
-                address: *address,
-                // With port 0 the configuration can't know what to tell peers.
-                advertise: if listen.address.port() == 0
-                    && listen.advertise == listen.address.to_string()
-                {
-                    address.to_string()
-                } else {
-                    listen.advertise.clone()
-                },
-            });
-        let config = CoreConfig {
-            lane: 0,
-            lanes,
-            boot: input.boot,
-            node: input.config.runtime.node.clone(),
-            hash_seed,
-            listeners: listeners.collect(),
-            cookie_key: input.cookie_keys.current,
-            cookie_key_previous: input.cookie_keys.previous,
-            timers: TimerConfig::default(),
-            policy: input.config.policy.clone(),
-            seed: 0,
-            counters: Arc::clone(&input.counters),
-        };
-        let routing = Arc::clone(&input.routing);
-        Self {
-            lanes,
-            boot: input.boot,
-            hash_seed,
-            tuning,
-            clock,
-            config,
-            jobs,
-            routing,
-            retired,
-        }
-    }
-}
-
-/// What is one lane's own.
-struct Seat {
-    lane: u8,
-    core: Option<CoreId>,
-    sockets: Vec<(UdpSocket, SocketAddr)>,
-    rings: LaneRings,
-    journal: Journal,
-    restored: Vec<AnsweredCall>,
-}
-
-/// What a lane says when it has taken up its calls: whether it is pinned, and its thread's id.
-type Ready = (bool, i32);
-
-fn spawn(seat: Seat, shared: Shared) -> io::Result<(Starting, JoinHandle<()>)> {
-    let lane = seat.lane;
-    let cpu = seat.core.map(|core| core.id);
-    let published = Arc::new(Published::default());
-    let (control, questions) = mpsc::channel(CONTROL_LEN);
-    let (ready, is_ready) = std::sync::mpsc::channel::<io::Result<Ready>>();
-    let (go, may_go) = std::sync::mpsc::channel();
-    let thread = std::thread::Builder::new()
-        .name(format!("tandem-lane-{lane}"))
-        .spawn({
-            let published = Arc::clone(&published);
-            move || run(seat, shared, published, questions, &ready, &may_go)
-        })?;
-    let starting = Starting {
-        handle: LaneHandle {
-            lane,
-            cpu,
-            thread_id: 0,
-            published,
-            control,
-        },
-        ready: is_ready,
-        go,
-    };
-    Ok((starting, thread))
-}
-
-/// The body of a lane's thread.
-fn run(
-    seat: Seat,
-    shared: Shared,
-    published: Arc<Published>,
-    control: mpsc::Receiver<Control>,
-    ready: &std::sync::mpsc::Sender<io::Result<Ready>>,
-    may_go: &std::sync::mpsc::Receiver<()>,
-) {
-    let lane = seat.lane;
-    let ended = guarded(|| live(seat, shared, published, control, ready, may_go));
-    if let Err(error) = ended {
-        // A lane that is gone would leave its calls unanswered and its ring filling up. The journal has what peers
-        // were told, so the process ends and its supervisor starts it anew. The log would end with us: not through it.
-        output::fault(format!(
-            "worker {lane} has failed, the process ends: {error}"
-        ));
-        std::process::abort();
-    }
-}
-
-/// Runs a lane; a panic anywhere in it is a failure like any other.
-fn guarded(lane: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    // Nothing of the lane is looked at after a panic.
-    std::panic::catch_unwind(AssertUnwindSafe(lane)).unwrap_or_else(|panic| {
-        let said = panic
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        Err(io::Error::other(format!(
-            "panicked: {}",
-            said.unwrap_or("without a word")
-        )))
-    })
-}
-
-fn live(
-    seat: Seat,
-    shared: Shared,
-    published: Arc<Published>,
-    control: mpsc::Receiver<Control>,
-    ready: &std::sync::mpsc::Sender<io::Result<Ready>>,
-    may_go: &std::sync::mpsc::Receiver<()>,
-) -> io::Result<()> {
-    let lane = seat.lane;
-    let pinned = seat.core.is_some_and(core_affinity::set_for_current);
-    if !pinned {
-        tracing::warn!(lane, "the worker could not be pinned to a processor");
-    }
-    let runtime = match Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            // Whoever started this thread waits for the word.
-            let _ = ready.send(Err(error));
-            return Ok(());
-        }
-    };
-    let parts = assemble(seat, shared, published, control);
-    let _ = ready.send(Ok((pinned, sys::thread_id())));
-    if may_go.recv().is_err() {
-        // Another lane could not start: nobody runs.
-        return Ok(());
-    }
-    runtime.block_on(worker::run(parts))
-}
-
-fn assemble(
-    seat: Seat,
-    shared: Shared,
-    published: Arc<Published>,
-    control: mpsc::Receiver<Control>,
-) -> Parts {
-    let mut config = shared.config;
-    config.lane = seat.lane;
-    config.seed = random();
-    let snapshot = shared.routing.load_full();
-    let mut core = ProxyCore::new(config, Arc::clone(&snapshot));
-    let now = shared.clock.now();
-    for call in &seat.restored {
-        core.restore_call(now, call);
-    }
-    Parts {
-        lane: seat.lane,
-        lanes: shared.lanes,
-        boot: shared.boot,
-        hash_seed: shared.hash_seed,
-        tuning: shared.tuning,
-        clock: shared.clock,
-        core,
-        sockets: seat.sockets,
-        rings: seat.rings,
-        journal: seat.journal,
-        jobs: shared.jobs,
-        routing: shared.routing,
-        snapshot,
-        retired: shared.retired,
-        published,
-        control,
-    }
-}
-
-/// An unpredictable number: peers choose Call-IDs, and must not be able to choose lanes or guess tags.
-fn random() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| fastrand::u64(..))
 }
 
 #[cfg(test)]

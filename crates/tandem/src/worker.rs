@@ -2,32 +2,31 @@
 //! One turn: receive → steer → handle → expire timers → write the journal → send. RFC 3261 §18 for the sockets.
 //! Leaves out every decision about a message (`proxy_core`) and starting and stopping (`lanes.rs`).
 
+mod arrivals;
+mod publish;
+mod settle;
+
 use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use offload::{Failure, Reply};
-use proxy_core::steer::{SteerKind, owner};
-use proxy_core::{
-    CallView, Job, JobAnswer, JobFailure, JobKind, JobResult, Now, Output, ProxyCore, Stats,
-};
+use proxy_core::{CallView, Job, JobResult, Now, Output, ProxyCore, Stats};
 use routing::Snapshot;
 use storage::{Journal, LaneProgress};
 use tokio::io::{Interest, Ready};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
-use transaction_layer::Flow;
 
 use crate::clock::Clock;
-use crate::jobs::{LaneJob, LaneJobs};
+use crate::jobs::LaneJobs;
 use crate::lane_stats::{LaneCells, LaneCounters, LaneStat};
 use crate::net::sys::{ReceiveBatch, SendBatch};
-use crate::net::udp::{self, SendTally, UdpPort};
-use crate::steer::{Doorbell, LaneRings, Parcel, RingReceiver, RingSender};
+use crate::net::udp::UdpPort;
+use crate::steer::{Doorbell, LaneRings, RingReceiver, RingSender};
 use crate::tuning::Tuning;
 
 /// How often a turn may go round because what it sent failed at once, or because the offload queue was full.
@@ -364,185 +363,6 @@ struct Worker {
 }
 
 impl Worker {
-    fn socket_turn(&mut self, port: &UdpPort) -> Drained {
-        let now = self.begin();
-        let count = match port.receive(&mut self.receive) {
-            Ok(count) => count,
-            Err(error) => {
-                self.counters.add(LaneStat::ReceiveErrors, 1);
-                tracing::debug!(%error, "reading a socket");
-                0
-            }
-        };
-        self.handle_received(now, port);
-        self.end(now);
-        // A batch that is not full has emptied the socket: what comes later makes it ready anew.
-        if count == self.receive.capacity() {
-            Drained::More
-        } else {
-            Drained::Empty
-        }
-    }
-
-    fn handle_received(&mut self, now: Now, port: &UdpPort) {
-        let Self {
-            receive,
-            core,
-            out,
-            to,
-            to_ring,
-            counters,
-            ..
-        } = self;
-        let me = usize::from(self.lane);
-        let (mut datagrams, mut bytes, mut wait_us, mut wait_max_us) = (0, 0, 0, 0);
-        for received in receive.iter() {
-            datagrams += 1;
-            bytes += received.bytes.len() as u64;
-            let waited = received
-                .stamp_us
-                .map_or(0, |stamp| now.wall_us.saturating_sub(stamp));
-            let waited = u64::try_from(waited).unwrap_or(0);
-            wait_us += waited;
-            wait_max_us = waited.max(wait_max_us);
-            let flow = Flow {
-                transport: transaction_layer::Transport::Udp,
-                listener: port.listener(),
-                local: port.local_of(received.local),
-                remote: received.remote,
-                connection: 0,
-            };
-            if self.lanes > 1 {
-                let steer = owner(received.bytes, self.lanes, self.boot, self.hash_seed);
-                let lane = usize::from(steer.lane);
-                if lane != me {
-                    let is_new = steer.kind == SteerKind::New;
-                    let pushed = to
-                        .get_mut(lane)
-                        .and_then(Option::as_mut)
-                        .is_some_and(|ring| {
-                            ring.push(Parcel::Datagram(flow), received.bytes, !is_new)
-                        });
-                    counters.add(
-                        match (pushed, is_new) {
-                            (true, _) => LaneStat::HandedOff,
-                            (false, true) => LaneStat::RingOverflowNew,
-                            (false, false) => LaneStat::RingOverflowKept,
-                        },
-                        1,
-                    );
-                    if !to_ring.contains(&lane) {
-                        to_ring.push(lane);
-                    }
-                    continue;
-                }
-            }
-            core.handle_datagram(now, received.bytes, &flow, out);
-        }
-        counters.add(LaneStat::DatagramsIn, datagrams);
-        counters.add(LaneStat::BytesIn, bytes);
-        counters.add(LaneStat::KernelWaitUs, wait_us);
-        self.note_wait(now, wait_max_us);
-    }
-
-    fn note_wait(&mut self, now: Now, wait_max_us: u64) {
-        let over = now.mono_us >= self.wait_window_us + WAIT_WINDOW_US;
-        if over {
-            self.wait_window_us = now.mono_us;
-        }
-        if over || wait_max_us > self.counters.value(LaneStat::KernelWaitMaxUs) {
-            self.counters.set(LaneStat::KernelWaitMaxUs, wait_max_us);
-        }
-    }
-
-    fn has_parcels(&self) -> bool {
-        self.from.iter().flatten().any(|ring| !ring.is_empty())
-    }
-
-    fn ring_turn(&mut self) -> Drained {
-        let now = self.begin();
-        let Self {
-            from,
-            core,
-            out,
-            tuning,
-            counters,
-            ..
-        } = self;
-        let mut most = 0;
-        for ring in from.iter_mut().flatten() {
-            let mut datagrams = 0;
-            let count = ring.drain(tuning.ring_batch, |parcel, bytes| match parcel {
-                Parcel::Datagram(flow) => {
-                    datagrams += 1;
-                    core.handle_datagram(now, bytes, &flow, out);
-                }
-                Parcel::Unreachable(remote) => core.handle_unreachable(now, remote, out),
-            });
-            counters.add(LaneStat::TakenOver, datagrams);
-            most = most.max(count);
-        }
-        self.end(now);
-        if most == self.tuning.ring_batch {
-            Drained::More
-        } else {
-            Drained::Empty
-        }
-    }
-
-    /// Reads the error queue. ICMP finds any socket of the group, so all lanes hear of it.
-    fn error_turn(&mut self, port: &UdpPort) -> Drained {
-        let now = self.begin();
-        let mut drained = Drained::More;
-        for _ in 0..self.tuning.error_batch {
-            match port.take_error() {
-                Ok(Some(error)) => match error.remote.filter(|_| udp::is_unreachable(&error)) {
-                    Some(remote) => {
-                        self.counters.add(LaneStat::Unreachable, 1);
-                        if !self.unreachable.contains(&remote) {
-                            self.unreachable.push(remote);
-                        }
-                    }
-                    None => self.counters.add(LaneStat::OtherSocketErrors, 1),
-                },
-                Ok(None) => {
-                    drained = Drained::Empty;
-                    break;
-                }
-                Err(error) => {
-                    self.counters.add(LaneStat::ReceiveErrors, 1);
-                    tracing::debug!(%error, "reading an error queue");
-                    drained = Drained::Empty;
-                    break;
-                }
-            }
-        }
-        for remote in &self.unreachable {
-            for (lane, ring) in self.to.iter_mut().enumerate() {
-                let Some(ring) = ring else { continue };
-                // Without room the other lane finds out by its timers.
-                if ring.push(Parcel::Unreachable(*remote), &[], true)
-                    && !self.to_ring.contains(&lane)
-                {
-                    self.to_ring.push(lane);
-                }
-            }
-        }
-        self.end(now);
-        drained
-    }
-
-    fn unsent_turn(&mut self, port: &UdpPort) {
-        let now = self.begin();
-        let mut tally = SendTally::default();
-        let unreachable = &mut self.unreachable;
-        port.send_unsent(&mut self.send, &mut tally, |remote| {
-            unreachable.push(remote)
-        });
-        self.count_sent(tally);
-        self.end(now);
-    }
-
     /// A turn for anything but datagrams: timers, results, requests of other threads.
     fn other_turn(&mut self, act: impl FnOnce(&mut Self, Now)) {
         let now = self.begin();
@@ -618,208 +438,6 @@ impl Worker {
             self.armed_us = wake_us;
             self.timer_bell.notify_one();
         }
-    }
-
-    /// Journals the records and submits the jobs; a job that finds the queue full is answered here and now.
-    fn settle(&mut self, now: Now) {
-        for _ in 0..ROUNDS_MAX {
-            let mut lost = false;
-            self.counters
-                .add(LaneStat::Records, self.out.records.len() as u64);
-            for record in self.out.records.drain(..) {
-                lost |= self.journal.append(&record).is_err();
-            }
-            if lost {
-                self.counters
-                    .set(LaneStat::RecordsLost, self.progress.lost());
-            }
-            let mut refused = false;
-            std::mem::swap(&mut self.out.jobs, &mut self.jobs_scratch);
-            let mut jobs = std::mem::take(&mut self.jobs_scratch);
-            for job in jobs.drain(..) {
-                if let Some((id, failure)) = self.submit(job, lost) {
-                    refused = true;
-                    let result = JobResult {
-                        id,
-                        answer: JobAnswer::Failed(failure),
-                    };
-                    self.core.handle_job_result(now, result, &mut self.out);
-                }
-            }
-            self.jobs_scratch = jobs;
-            if !refused {
-                break;
-            }
-        }
-        self.write_journal(now);
-    }
-
-    /// Takes the records out of our memory. A failing disk is said once, when it begins and when it is over; the next
-    /// turn refuses new calls, and there is one soon even when nothing else happens.
-    fn write_journal(&mut self, now: Now) {
-        match self.journal.write_out() {
-            Ok(()) => {
-                if self.journal_retry_us.take().is_some() {
-                    tracing::info!(lane = self.lane, "the journal can be written again");
-                }
-            }
-            Err(error) => {
-                if self.journal_retry_us.is_none() {
-                    tracing::error!(lane = self.lane, %error, "the journal can't be written: new calls are refused");
-                }
-                self.journal_retry_us = Some(now.mono_us + JOURNAL_RETRY_US);
-            }
-        }
-        let waiting = self.journal.appended_seq() - self.progress.written_seq();
-        self.counters.set(LaneStat::RecordsWaiting, waiting);
-    }
-
-    /// Hands a job to the pool; the failure to answer it with when that is not possible.
-    fn submit(&mut self, job: Job, records_lost: bool) -> Option<(u64, JobFailure)> {
-        let Job {
-            id,
-            deadline_us,
-            kind,
-        } = job;
-        let deadline = self.clock.instant_at(deadline_us);
-        let kind = match kind {
-            JobKind::Lookup {
-                query,
-                number,
-                caller,
-                customer,
-            } => LaneJob::Lookup {
-                query,
-                number,
-                caller,
-                customer,
-                deadline,
-            },
-            JobKind::Resolve {
-                host,
-                port,
-                transport,
-            } => LaneJob::Resolve {
-                host,
-                port,
-                transport,
-            },
-            JobKind::Commit if records_lost => return Some((id, JobFailure::Error)),
-            JobKind::Commit => LaneJob::Commit {
-                progress: Arc::clone(&self.progress),
-                seq: self.journal.appended_seq(),
-            },
-        };
-        let results = self.results.clone();
-        let reply = Reply::new(move |answer: Result<JobAnswer, Failure>| {
-            let answer = answer.unwrap_or_else(|failure| {
-                JobAnswer::Failed(match failure {
-                    Failure::Timeout => JobFailure::Timeout,
-                    Failure::Panicked | Failure::Stopped => JobFailure::Error,
-                })
-            });
-            // A lane that has ended waits for nothing.
-            let _ = results.send(JobResult { id, answer });
-        });
-        match self.jobs.try_submit(kind, deadline, reply) {
-            Ok(()) => {
-                self.counters.add(LaneStat::JobsSubmitted, 1);
-                None
-            }
-            Err(_) => {
-                self.counters.add(LaneStat::JobsFull, 1);
-                Some((id, JobFailure::QueueFull))
-            }
-        }
-    }
-
-    fn flush(&mut self) {
-        let Self {
-            out,
-            ports,
-            send,
-            unreachable,
-            ..
-        } = self;
-        let outbox = &out.outbox;
-        let mut tally = SendTally::default();
-        let mut next = 0;
-        while let Some((flow, _)) = outbox.iter().nth(next) {
-            match ports.get(usize::from(flow.listener)) {
-                Some(port) => {
-                    let on_unreachable = |remote| {
-                        if !unreachable.contains(&remote) {
-                            unreachable.push(remote);
-                        }
-                    };
-                    next = port.send_run(send, outbox, next, &mut tally, on_unreachable);
-                }
-                None => {
-                    debug_assert!(false, "a flow names a listener that is not there");
-                    tally.dropped += 1;
-                    next += 1;
-                }
-            }
-        }
-        out.outbox.clear();
-        self.count_sent(tally);
-    }
-
-    fn count_sent(&mut self, tally: SendTally) {
-        self.counters.add(LaneStat::DatagramsOut, tally.datagrams);
-        self.counters.add(LaneStat::BytesOut, tally.bytes);
-        self.counters.add(LaneStat::SendErrors, tally.errors);
-        self.counters.add(LaneStat::SendDelayed, tally.delayed);
-        self.counters.add(LaneStat::SendDropped, tally.dropped);
-    }
-
-    fn publish(&mut self, now: Now) {
-        self.counters.add(LaneStat::Turns, 1);
-        let end_us = self.clock.mono_us();
-        self.counters
-            .add(LaneStat::BusyUs, end_us.saturating_sub(now.mono_us));
-        self.counters.set(
-            LaneStat::KernelDrops,
-            self.ports.iter().map(|port| port.kernel_drops()).sum(),
-        );
-        self.counters
-            .set(LaneStat::LiveCalls, self.core.live_calls() as u64);
-        self.counters.set(
-            LaneStat::LiveTransactions,
-            self.core.live_transactions() as u64,
-        );
-        self.counters
-            .set(LaneStat::LiveContexts, self.core.live_contexts() as u64);
-        let unfinished = if self.draining {
-            self.core.unfinished_requests()
-        } else {
-            0
-        };
-        self.counters
-            .set(LaneStat::UnfinishedRequests, unfinished as u64);
-        self.published.cells.publish(&self.counters);
-        self.stats_pending = true;
-        self.publish_stats(now.mono_us);
-    }
-
-    /// Publishes the core's counters when it is time. A reader that holds them just now makes it later.
-    fn publish_stats(&mut self, now_us: u64) {
-        if now_us
-            < self
-                .stats_published_us
-                .saturating_add(self.tuning.publish_us)
-        {
-            return;
-        }
-        match self.published.stats.try_lock() {
-            Ok(mut stats) => stats.clone_from(self.core.stats()),
-            Err(TryLockError::Poisoned(poisoned)) => {
-                poisoned.into_inner().clone_from(self.core.stats())
-            }
-            Err(TryLockError::WouldBlock) => return,
-        }
-        self.stats_published_us = now_us;
-        self.stats_pending = false;
     }
 
     /// Tells the timer task when it has to wake, monotonic µs; `u64::MAX`: not before it is told.

@@ -319,9 +319,9 @@ fn a_boot_number_that_was_used_before_is_refused_with_the_lane_named() {
 
 #[test]
 fn a_panic_anywhere_in_a_lane_is_told_as_its_failure() {
-    let error = guarded(|| panic!("ring {} is gone", 3)).unwrap_err();
+    let error = thread::guarded(|| panic!("ring {} is gone", 3)).unwrap_err();
     assert_eq!(error.to_string(), "panicked: ring 3 is gone");
-    let error = guarded(|| panic!("gone")).unwrap_err();
+    let error = thread::guarded(|| panic!("gone")).unwrap_err();
     assert_eq!(error.to_string(), "panicked: gone");
-    assert!(guarded(|| Ok(())).is_ok());
+    assert!(thread::guarded(|| Ok(())).is_ok());
 }
