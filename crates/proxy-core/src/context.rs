@@ -3,7 +3,7 @@
 //! A context lives until its server transaction and all its client transactions are gone, since a 2xx may come
 //! late (RFC 6026). What a finished one no longer needs is given back at once.
 
-use crate::{cookie::Cookie, cookie::Side};
+use crate::{cookie::Cookie, cookie::Side, loops::LoopText};
 use accounting::Cause;
 use routing::{CustomerMatch, Snapshot, TargetSet};
 use slab::Slab;
@@ -178,6 +178,8 @@ pub(crate) struct ResponseContext {
     pub(crate) reply: Flow,
     /// The request as received; given back once nothing can be made from it any more.
     pub(crate) request: Vec<u8>,
+    /// What its branches end with (RFC 5393 §4.2.1).
+    pub(crate) loop_text: LoopText,
     pub(crate) call: Option<Uuid>,
     pub(crate) stage: Stage,
     /// The job it waits for.
@@ -237,6 +239,7 @@ pub(crate) struct NewContext {
     pub(crate) flow: Flow,
     pub(crate) reply: Flow,
     pub(crate) request: Vec<u8>,
+    pub(crate) loop_text: LoopText,
     pub(crate) arrived_us: u64,
 }
 
@@ -269,6 +272,7 @@ impl Contexts {
             flow: new.flow,
             reply: new.reply,
             request: new.request,
+            loop_text: new.loop_text,
             call: None,
             stage: Stage::Forwarded,
             parked: None,

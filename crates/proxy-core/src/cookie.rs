@@ -18,6 +18,9 @@ const COOKIE_LEN: usize = BODY_LEN + MAC_LEN;
 pub(crate) const TEXT_LEN: usize = COOKIE_LEN / 3 * 4;
 const _: () = assert!(COOKIE_LEN.is_multiple_of(3));
 
+/// Tells the digest of loops, which has the same key, from the MAC of a cookie, whose text begins with its version.
+pub(crate) const LOOP_PURPOSE: &[u8] = b"loop";
+
 /// What a cookie says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cookie {

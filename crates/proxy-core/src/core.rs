@@ -4,11 +4,13 @@
 //! section; this one holds the state and sorts events.
 
 use crate::{
+    answer_budget::AnswerBudget,
     branch::BranchMint,
     calls::{CallView, Calls},
     config::CoreConfig,
     context::{BranchRef, ContextRef, Contexts, NOBODY, SharedSnapshot},
     cookie::CookieKeys,
+    loops::{LoopDigest, LoopText, NO_LOOP},
     names::Names,
     output::{JobAnswer, JobFailure, JobResult, Now, Output},
     park::ParkedJobs,
@@ -38,8 +40,15 @@ pub struct ProxyCore {
     pub(crate) names: Names,
     pub(crate) refused: Refused,
     pub(crate) refused_timer: bool,
+    pub(crate) answers: AnswerBudget,
     pub(crate) stats: Stats,
     pub(crate) branches: BranchMint,
+    pub(crate) loops: LoopDigest,
+    /// The digest of the request in hand.
+    pub(crate) loop_text: LoopText,
+    /// The request in hand as a strict router sent it, when it was put into its loose form: its retransmissions will
+    /// look like this.
+    pub(crate) as_received: Option<Vec<u8>>,
     pub(crate) keys: CookieKeys,
     pub(crate) own: Own,
     pub(crate) rng: fastrand::Rng,
@@ -76,8 +85,16 @@ impl ProxyCore {
             names: Names::default(),
             refused: Refused::default(),
             refused_timer: false,
+            answers: AnswerBudget::new(
+                config.policy.malformed_answers_per_s,
+                config.policy.malformed_answers_per_source_s,
+                config.seed,
+            ),
             stats: Stats::default(),
             branches: BranchMint::new(config.lane, config.boot, config.seed),
+            loops: LoopDigest::new(&config.cookie_key, &config.node),
+            loop_text: NO_LOOP,
+            as_received: None,
             keys: CookieKeys::new(&config.cookie_key, config.cookie_key_previous.as_ref()),
             own: Own::new(&config),
             rng: fastrand::Rng::with_seed(config.seed),
@@ -112,7 +129,7 @@ impl ProxyCore {
         match parse_datagram(bytes, &mut table) {
             Ok(message) if message.is_request() => self.on_request(now, &message, flow, out),
             Ok(message) => self.on_response(now, &message, out),
-            Err(error) => self.on_malformed(bytes, error, flow, out),
+            Err(error) => self.on_malformed(now, bytes, error, flow, out),
         }
         self.table = table;
     }
@@ -136,10 +153,15 @@ impl ProxyCore {
     }
 
     fn on_response(&mut self, now: Now, message: &Message<'_>, out: &mut Output) {
+        //= RFC 3261 §18.1.2: a response whose top Via names somebody else is dropped
+        if !message.top_via().is_ok_and(|via| self.own.is_sent_by(&via)) {
+            return self.stats.count(Stat::ResponsesForeign);
+        }
         match self
             .transactions
             .on_response(now.mono_us, message, &mut out.outbox)
         {
+            //= RFC 6026 §7.3: a response that no transaction waits for is dropped
             ResponseArrival::Stray => self.stats.count(Stat::ResponsesStray),
             ResponseArrival::Absorbed { .. } => self.stats.count(Stat::ResponsesAbsorbed),
             ResponseArrival::Deliver { user, .. } => {

@@ -1,7 +1,8 @@
 //! Request forwarding, RFC 3261 §16.6: the next target of a hunt, and the request as it leaves.
 //!
 //! What changes is an `Edits` value; it is built from the request as received and the branch alone, so the same
-//! bytes can be made again for a CANCEL. Left out: strict routers (§16.6(6)) and the 1300-byte rule (§18.1.1).
+//! bytes can be made again for a CANCEL. Strict routers (§16.6(6)) are in `route_set.rs`. Left out: the 1300-byte rule
+//! (§18.1.1).
 
 use crate::{
     branch::BranchText,
@@ -12,6 +13,7 @@ use crate::{
     names::{Known, Name},
     output::{JobKind, Now, Output},
     park::Parked,
+    route_set::{Routes, edit_route_set},
     stats::Stat,
     timers::CoreTimer,
 };
@@ -225,7 +227,8 @@ impl ProxyCore {
         let Ok(Uri::Sip(uri)) = Uri::parse(route.uri) else {
             return None;
         };
-        Some(match uri.host {
+        let maddr = uri.params.get(b"maddr").and_then(Host::parse);
+        Some(match maddr.unwrap_or(uri.host) {
             Host::V4(ip) => GatewayHost::Ip(SocketAddr::new(ip.into(), uri.port.unwrap_or(5060))),
             Host::V6(ip) => GatewayHost::Ip(SocketAddr::new(ip.into(), uri.port.unwrap_or(5060))),
             Host::Name(host) => GatewayHost::Name {
@@ -309,10 +312,10 @@ impl ProxyCore {
         flow: Flow,
         out: &mut Output,
     ) {
-        let text = self.branches.next();
         let Some(context) = self.contexts.at_mut(name) else {
             return;
         };
+        let text = self.branches.next(&context.loop_text);
         context.stage = Stage::Forwarded;
         let Ok(branch) = u8::try_from(context.branches.len()) else {
             return;
@@ -443,13 +446,11 @@ impl ProxyCore {
                 //= departs RFC 3261 §16.6(6), §12.2: within a known dialog the stored route set and remote target are written into the
                 //=   request, whatever its own Route says; because a BYE that is led astray would stop the meter and not the call
                 if let Some(leg) = call.and_then(|call| call.leg(*dialog, from.other())) {
-                    edits.set_request_uri(message, &leg.target);
-                    let routes: smallvec::SmallVec<[&[u8]; 4]> =
-                        leg.routes.iter().map(Vec::as_slice).collect();
-                    edits.set_routes(message, &routes);
+                    let routes: Routes<'_> = leg.routes.iter().map(Vec::as_slice).collect();
+                    edit_route_set(message, &leg.target, &routes, edits);
                 }
             }
-            _ => self.strip_own_routes(message, edits),
+            _ => self.edit_own_routes(message, edits),
         }
     }
 
@@ -491,8 +492,9 @@ impl ProxyCore {
         from: &Flow,
         edits: &mut Edits,
     ) {
-        self.strip_own_routes(message, edits);
         if let Some(target) = hunt.targets.targets.get(usize::from(branch.target)) {
+            // A Route that named somebody else would have gone before routing, so all are ours.
+            edits.set_routes(message, &[]);
             let gateway = hunt.snapshot.gateway(target.gateway);
             let mut uri = smallvec::SmallVec::<[u8; 128]>::new();
             write_request_uri(
@@ -503,6 +505,8 @@ impl ProxyCore {
             );
             //= RFC 3261 §16.6(2): the Request-URI is that of the target; parameters of the number stay
             edits.set_request_uri(message, &uri);
+        } else {
+            self.edit_own_routes(message, edits);
         }
         if let Some(call) = call {
             self.edit_record_route(message, call, branch, from, edits);
@@ -557,23 +561,6 @@ impl ProxyCore {
         }
     }
 
-    /// Drops the Route values that name us.
-    //= RFC 3261 §16.4: the Route values at the top that name us are done and go
-    pub(crate) fn strip_own_routes(&self, message: &Message<'_>, edits: &mut Edits) {
-        let routes: smallvec::SmallVec<[&[u8]; 8]> = message
-            .routes()
-            .flatten()
-            .map(|route| route.value)
-            .collect();
-        let ours = message
-            .routes()
-            .take_while(|route| route.as_ref().is_ok_and(|route| self.own.is_uri(route.uri)))
-            .count();
-        if ours > 0 {
-            edits.set_routes(message, routes.get(ours..).unwrap_or_default());
-        }
-    }
-
     /// Whether `ip` belongs to a trunk: by its addresses, or by the resolved name of a gateway.
     pub(crate) fn trunk_owns(&self, trunk: u64, ip: IpAddr) -> bool {
         let snapshot = Rc::clone(&self.snapshot);
@@ -597,6 +584,12 @@ fn method_of(bytes: &[u8]) -> Method<'_> {
     Method::from_bytes(bytes.split(|b| *b == b' ').next().unwrap_or_default())
 }
 
+fn push_number(number: &str, out: &mut smallvec::SmallVec<[u8; 128]>) {
+    let mut user = Vec::with_capacity(number.len());
+    routing::number::escape_user(number, &mut user);
+    out.extend_from_slice(&user);
+}
+
 /// The request URI toward a vendor: our number at its host, with the parameters that belong to the number.
 ///
 /// Parameters of the received URI about the way (transport, maddr, ttl, lr) ended here; user and others go on.
@@ -607,19 +600,32 @@ fn write_request_uri(
     out: &mut smallvec::SmallVec<[u8; 128]>,
 ) {
     out.extend_from_slice(b"sip:");
-    let mut user = Vec::with_capacity(number.len());
-    routing::number::escape_user(number, &mut user);
-    out.extend_from_slice(&user);
     let mut rest: smallvec::SmallVec<[u8; 64]> = smallvec::SmallVec::new();
-    match Uri::parse(received) {
-        Ok(Uri::Sip(sip)) => {
-            // Parameters inside the user part (npdi, rn, isub) belong to the number.
-            if let Some(at) = sip
+    let received = Uri::parse(received);
+    match &received {
+        // What no rule has changed goes on octet for octet, escapes and password included.
+        Ok(Uri::Sip(sip))
+            if sip
                 .user
-                .and_then(|user| user.iter().position(|b| *b == b';'))
-            {
-                out.extend_from_slice(&sip.user.unwrap_or_default()[at..]);
+                .is_some_and(|user| *routing::number::dialled(user) == *number) =>
+        {
+            out.extend_from_slice(sip.user.unwrap_or_default());
+            if let Some(password) = sip.password {
+                out.push(b':');
+                out.extend_from_slice(password);
             }
+        }
+        Ok(Uri::Sip(sip)) => {
+            push_number(number, out);
+            // Parameters inside the user part (npdi, rn, isub) belong to the number.
+            let user = sip.user.unwrap_or_default();
+            let at = user.iter().position(|b| *b == b';').unwrap_or(user.len());
+            out.extend_from_slice(&user[at..]);
+        }
+        _ => push_number(number, out),
+    }
+    match received {
+        Ok(Uri::Sip(sip)) => {
             for param in sip.params.iter() {
                 let about_the_way = [&b"transport"[..], b"maddr", b"ttl", b"lr", b"method"];
                 if !about_the_way

@@ -8,7 +8,9 @@ use crate::{
     context::NOBODY,
     cookie::Side,
     core::ProxyCore,
+    loops::NO_LOOP,
     output::{Now, Output},
+    route_set::strict_route,
     stats::Stat,
     timers::CoreTimer,
 };
@@ -77,7 +79,7 @@ impl ProxyCore {
         to: Side,
         out: &mut Output,
     ) {
-        let branch = self.branches.next();
+        let branch = self.branches.next(&NO_LOOP);
         let Some(call) = self.calls.at_mut(id) else {
             return;
         };
@@ -119,10 +121,15 @@ impl ProxyCore {
             &branch,
         ]
         .concat();
-        let routes: SmallVec<[&[u8]; 4]> = leg.routes.iter().map(Vec::as_slice).collect();
+        let stored: SmallVec<[&[u8]; 4]> = leg.routes.iter().map(Vec::as_slice).collect();
+        let strict = strict_route(&leg.target, &stored);
+        let (uri, routes) = match &strict {
+            Some(strict) => (strict.uri, strict.all()),
+            None => (leg.target.as_slice(), stored.iter().copied().collect()),
+        };
         let parts = RequestParts {
             method: b"BYE",
-            uri: &leg.target,
+            uri,
             via: &via,
             from: &tagged(&uri_of_other, &other.tag),
             to: &tagged(&uri_of_leg, &leg.tag),

@@ -118,10 +118,10 @@ impl ProxyCore {
                 self.stats.count(Stat::NextHopUnknown);
             }
             Ok(to) => {
-                let branch = self.branches.next();
+                let branch = self.branches.next(&self.loop_text_of_ack(ack, flow));
                 let mut edits = Edits::new();
                 self.edit_hop(ack, flow, &to, &branch, &mut edits);
-                self.strip_own_routes(ack, &mut edits);
+                self.edit_own_routes(ack, &mut edits);
                 out.outbox
                     .push_with(&to, |bytes| sip_parser::write_message(ack, &edits, bytes));
             }

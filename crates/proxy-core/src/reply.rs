@@ -14,8 +14,8 @@ use crate::{
 use accounting::Cause;
 use data_encoding::BASE32HEX_NOPAD;
 use sip_parser::{
-    Host, Message, Method, ParseError, ResponseParts, Uri, parse_datagram, reason_phrase, salvage,
-    write_response,
+    Host, Message, Method, ParseError, ResponseParts, Uri, Via, parse_datagram, reason_phrase,
+    salvage, write_response,
 };
 use siphasher::sip::SipHasher24;
 use std::{hash::Hasher as _, mem, net::IpAddr};
@@ -52,6 +52,8 @@ struct OwnName {
 /// Who we are: the names that a Route or request URI may use for us, and the key of our stateless tags.
 pub(crate) struct Own {
     names: Vec<OwnName>,
+    /// What our own Via values say.
+    sent_by: Vec<Vec<u8>>,
     tag_key: SipHasher24,
     allow: Vec<u8>,
     pub(crate) node: u16,
@@ -106,8 +108,12 @@ impl Own {
             .collect();
         let mut node = SipHasher24::new_with_keys(0, 0);
         node.write(config.node.as_bytes());
+        let sent_by = config.listeners.iter();
         Self {
             names,
+            sent_by: sent_by
+                .map(|listener| listener.advertise.clone().into_bytes())
+                .collect(),
             tag_key: SipHasher24::new_with_keys(config.hash_seed, u64::from(config.boot)),
             allow: allow.join(&b", "[..]),
             node: u16::from_be_bytes([
@@ -128,6 +134,15 @@ impl Own {
                     Host::Name(host) => name.host.eq_ignore_ascii_case(host),
                 }
         })
+    }
+
+    /// Whether a Via value names us as its sender.
+    pub(crate) fn is_sent_by(&self, via: &Via<'_>) -> bool {
+        // As a peer that copies our Via writes it; else the slow way.
+        self.sent_by
+            .iter()
+            .any(|sent_by| sent_by.as_slice() == via.sent_by)
+            || self.is(&via.host, via.port)
     }
 
     /// Whether `ip` is one of our own.
@@ -239,7 +254,7 @@ impl ProxyCore {
         customer: &str,
         out: &mut Output,
     ) {
-        let Ok(server) = self.transactions.start_server(request, flow, NOBODY) else {
+        let Some(server) = self.start_server(request, flow, NOBODY) else {
             return self.refuse(now, request, flow, reject, Some(customer), out);
         };
         self.stats.refuse(reject.cause);
@@ -276,10 +291,12 @@ impl ProxyCore {
         }
     }
 
-    /// A datagram that does not parse: 400 where an answer can be formed (RFC 3261 §16.3), else dropped.
+    /// A datagram that does not parse: 400 where an answer can be formed and the source has not had too many, else
+    /// dropped.
     //= RFC 3261 §16.3(1): a request that does not parse is answered 400 where an answer can be formed, with a phrase that names the fault
     pub(crate) fn on_malformed(
         &mut self,
+        now: Now,
         bytes: &[u8],
         error: ParseError,
         flow: &Flow,
@@ -288,6 +305,9 @@ impl ProxyCore {
         self.stats.parse_error(error.kind.as_str());
         let mut table = mem::take(&mut self.inner_table);
         match salvage(bytes, &mut table) {
+            Some(_) if !self.answers.take(now.mono_us, flow.remote.ip()) => {
+                self.stats.count(Stat::ParseLimited);
+            }
             Some(request) => {
                 self.stats.count(Stat::ParseAnswered);
                 self.stats.refuse(Cause::BadRequest);

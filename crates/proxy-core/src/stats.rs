@@ -31,8 +31,10 @@ stats! {
     Keepalives => "keepalives",
     /// Outcome: did not parse and could not be answered.
     ParseDropped => "parse_dropped",
-    /// Outcome: did not parse, answered 400.
+    /// Outcome: did not parse, answered 400 (505, 513).
     ParseAnswered => "parse_answered",
+    /// Outcome: did not parse, and had its share of answers before (`proxy.malformed_answers_per_s`): dropped.
+    ParseLimited => "parse_limited",
     /// Outcome: a new request, handled (forwarded, answered or held).
     RequestsNew => "requests_new",
     /// Outcome: a retransmission, absorbed.
@@ -51,6 +53,8 @@ stats! {
     ResponsesAbsorbed => "responses_absorbed",
     /// Outcome: a response without a transaction, dropped (RFC 6026 §7.3).
     ResponsesStray => "responses_stray",
+    /// Outcome: a response whose top Via is not ours, dropped (RFC 3261 §18.1.2).
+    ResponsesForeign => "responses_foreign",
     /// INVITEs without To-tag that were seen new.
     Invites => "invites",
     /// Calls that were answered.

@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_response_goes_to_the_lane_in_its_branch() {
         let mut mint = branch::BranchMint::new(2, BOOT, 1);
-        let branch = mint.next();
+        let branch = mint.next(&crate::loops::NO_LOOP);
         let text = format!(
             "SIP/2.0 200 OK\r\nv: SIP/2.0/UDP h;branch={};rport=5060, SIP/2.0/UDP x\r\ni: abc@h\r\n\r\n",
             String::from_utf8_lossy(&branch)

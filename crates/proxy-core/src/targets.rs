@@ -7,6 +7,7 @@ use crate::{
     config::{LookupOnError, PreloadedRoute},
     context::{ContextRef, Hunt, Kind, NewContext, Role, Stage},
     core::ProxyCore,
+    loops::Origin,
     output::{JobAnswer, JobFailure, JobKind, Now, Output},
     park::Parked,
     reply::Reject,
@@ -18,7 +19,7 @@ use sip_parser::{ContactValue, Message, Method, NameAddr};
 use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 use std::{collections::VecDeque, hash::Hasher as _, mem, rc::Rc, sync::Arc};
-use transaction_layer::{Flow, Transport, reply_flow};
+use transaction_layer::{Flow, ServerId, Transport, reply_flow};
 
 /// The transaction layer's word for a transport in the routing crate's terms.
 pub(crate) fn routing_transport(transport: Transport) -> routing::Transport {
@@ -72,6 +73,10 @@ impl ProxyCore {
         };
         let customer = snapshot.customer(matched.customer);
         let name = Some(customer.name.as_str());
+        if self.has_looped(request, &Origin::Customer(customer.trunk.0)) {
+            let reject = Reject::new(482, Cause::LoopDetected);
+            return self.refuse(now, request, flow, &reject, name, out);
+        }
         let preloaded = self.foreign_route(request).is_some();
         if preloaded && self.config.policy.preloaded_route == PreloadedRoute::Refuse {
             return self.refuse(
@@ -122,6 +127,7 @@ impl ProxyCore {
             .find_map(|route| route.ok().filter(|route| !self.own.is_uri(route.uri)))
     }
 
+    //= RFC 3261 §16.2: an INVITE hears 100 at once, before a lookup, a name or a gate may make it wait
     /// Makes a server transaction and its context; an INVITE hears 100 at once. `None` when a table is full.
     pub(crate) fn open_context(
         &mut self,
@@ -138,7 +144,7 @@ impl ProxyCore {
             _ => Kind::Other,
         };
         let user = self.contexts.next_ref().server_user();
-        let server = self.transactions.start_server(request, flow, user).ok()?;
+        let server = self.start_server(request, flow, user)?;
         let mut copy = self.buffer();
         copy.extend_from_slice(request.bytes());
         let name = self.contexts.insert(NewContext {
@@ -148,12 +154,32 @@ impl ProxyCore {
             flow: *flow,
             reply: reply_flow(request, flow),
             request: copy,
+            loop_text: self.loop_text,
             arrived_us: now.mono_us,
         });
         if kind == Kind::Invite {
             self.respond_here(now, name, 100, out);
         }
         Some(name)
+    }
+
+    /// Makes a server transaction for a request, by the octets that its retransmissions will have.
+    pub(crate) fn start_server(
+        &mut self,
+        request: &Message<'_>,
+        flow: &Flow,
+        user: u64,
+    ) -> Option<ServerId> {
+        let Some(received) = self.as_received.take() else {
+            return self.transactions.start_server(request, flow, user).ok();
+        };
+        let mut table = mem::take(&mut self.inner_table);
+        let started = match sip_parser::parse_datagram(&received, &mut table) {
+            Ok(received) => self.transactions.start_server(&received, flow, user).ok(),
+            Err(_) => None,
+        };
+        self.inner_table = table;
+        started
     }
 
     fn open_call(

@@ -1,14 +1,15 @@
 //! Request validation, RFC 3261 §16.3, and the sorting of new requests.
 //!
-//! Syntax was checked by the parser. Left out: §16.3(4) loop detection and §16.3(6) proxy authorisation.
+//! Syntax was checked by the parser, but for what only some requests need. Loops, §16.3(4), are in `loops.rs`.
 
 use crate::{
     core::ProxyCore,
+    loops::Origin,
     output::{Now, Output},
     reply::Reject,
 };
 use accounting::Cause;
-use sip_parser::{Message, Method, Uri};
+use sip_parser::{HeaderTable, Message, Method, Uri, parse_datagram};
 use transaction_layer::Flow;
 
 impl ProxyCore {
@@ -23,7 +24,23 @@ impl ProxyCore {
         if let Err(reject) = self.validate(request) {
             return self.refuse(now, request, flow, &reject, None, out);
         }
+        let Some(loose) = self.without_strict_route(request) else {
+            return self.on_valid_request(now, request, flow, out);
+        };
+        let mut table = HeaderTable::default();
+        if let Ok(loose) = parse_datagram(&loose, &mut table) {
+            self.as_received = Some(request.bytes().to_vec());
+            self.on_valid_request(now, &loose, flow, out);
+            self.as_received = None;
+        }
+    }
+
+    fn on_valid_request(&mut self, now: Now, request: &Message<'_>, flow: &Flow, out: &mut Output) {
         if request.to_tag().is_some() || is_dialog_only(&request.method()) {
+            if self.has_looped(request, &Origin::Source(flow.remote)) {
+                let reject = Reject::new(482, Cause::LoopDetected);
+                return self.refuse(now, request, flow, &reject, None, out);
+            }
             self.on_dialog_request(now, request, flow, out);
         } else {
             self.on_initial_request(now, request, flow, out);
@@ -36,11 +53,7 @@ impl ProxyCore {
             Ok(Uri::Sip(sip)) if !sip.secure => {}
             Ok(Uri::Tel(_)) => {}
             Ok(_) => return Err(Reject::new(416, Cause::UnsupportedScheme)),
-            Err(_) => {
-                let mut reject = Reject::new(400, Cause::BadRequest);
-                reject.reason = Some("Malformed Request-URI");
-                return Err(reject);
-            }
+            Err(_) => return Err(bad_request("Malformed Request-URI")),
         }
         //= RFC 3261 §16.3(3): no hops left is 483
         //= RFC 3261 §11: an OPTIONS that has used up its hops here is answered as if it were for us
@@ -49,9 +62,14 @@ impl ProxyCore {
         }
         //= RFC 3261 §8.1.1.5: a CSeq is below 2^31, so that a request of our own can always come after it
         if request.cseq().number >= 1 << 31 {
-            let mut reject = Reject::new(400, Cause::BadRequest);
-            reject.reason = Some("CSeq Out Of Range");
-            return Err(reject);
+            return Err(bad_request("CSeq Out Of Range"));
+        }
+        //= RFC 3261 §16.3(1): what the proxy will act on must be well formed, here Route and Contact
+        if request.routes().any(|route| route.is_err()) {
+            return Err(bad_request("Malformed Route"));
+        }
+        if request.contacts().any(|contact| contact.is_err()) {
+            return Err(bad_request("Malformed Contact"));
         }
         //= RFC 3261 §16.3(5): we have no extension that a proxy would have to know: any in Proxy-Require is 420
         let mut unsupported = Vec::new();
@@ -75,6 +93,13 @@ impl ProxyCore {
             && request.to_tag().is_none()
             && matches!(Uri::parse(request.request_uri()), Ok(Uri::Sip(sip)) if sip.user.is_none() && self.own.is(&sip.host, sip.port))
     }
+}
+
+/// A 400 whose phrase names the fault.
+fn bad_request(reason: &'static str) -> Reject {
+    let mut reject = Reject::new(400, Cause::BadRequest);
+    reject.reason = Some(reason);
+    reject
 }
 
 /// Methods that mean nothing outside a dialog.

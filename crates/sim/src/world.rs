@@ -620,10 +620,11 @@ impl World {
 
 /// Datagrams in, and the sum of their outcomes.
 fn outcomes(core: &ProxyCore) -> (u64, u64) {
-    const OUTCOMES: [Stat; 12] = [
+    const OUTCOMES: [Stat; 14] = [
         Stat::Keepalives,
         Stat::ParseDropped,
         Stat::ParseAnswered,
+        Stat::ParseLimited,
         Stat::RequestsNew,
         Stat::RequestsRetransmitted,
         Stat::AcksAbsorbed,
@@ -633,6 +634,7 @@ fn outcomes(core: &ProxyCore) -> (u64, u64) {
         Stat::ResponsesHandled,
         Stat::ResponsesAbsorbed,
         Stat::ResponsesStray,
+        Stat::ResponsesForeign,
     ];
     let stats = core.stats();
     (

@@ -15,8 +15,8 @@ use crate::table::{Field, HeaderTable, NO_FIELD, StartLine, ViaParts};
 
 /// The request in `bytes` as far as a response to it needs it, whatever else is wrong with it.
 ///
-/// `None` for responses, for ACK (which is never answered), and when Via, From, To, Call-ID or CSeq is not usable.
-/// The Request-URI, From and To may be malformed: their accessors say so. The body is empty.
+/// `None` for responses, for ACK (which is never answered), and when Via or CSeq is not usable. The Request-URI may be
+/// malformed, From and To may be that or missing: their accessors say so. The body is empty.
 pub fn salvage<'b>(bytes: &'b [u8], table: &'b mut HeaderTable) -> Option<Message<'b>> {
     let bytes = &bytes[..bytes.len().min(table.limits.size_max)];
     let bytes = &bytes[leading_line_ends(bytes)..];
@@ -103,11 +103,16 @@ fn keep_values(bytes: &[u8], table: &mut HeaderTable) -> Option<()> {
     let via = value(table, KnownHeader::Via)?;
     let (top, _) = Via::parse_at(via.slice(bytes), 0, params_max, true).ok()?;
     table.top_via = Ok(ViaParts::of(&top, bytes));
-    let from = value(table, KnownHeader::From)?;
-    table.from = address(bytes, from, params_max, ParseErrorKind::FromSyntax);
-    let to = value(table, KnownHeader::To)?;
-    table.to = address(bytes, to, params_max, ParseErrorKind::ToSyntax);
-    value(table, KnownHeader::CallId)?;
+    // A request without these is answered without them: the top Via alone says where the answer goes.
+    let missing = |kind| ParseError::new(kind, table.headers_end);
+    let no_from = missing(ParseErrorKind::FromMissing);
+    let no_to = missing(ParseErrorKind::ToMissing);
+    table.from = value(table, KnownHeader::From).map_or(Err(no_from), |from| {
+        address(bytes, from, params_max, ParseErrorKind::FromSyntax)
+    });
+    table.to = value(table, KnownHeader::To).map_or(Err(no_to), |to| {
+        address(bytes, to, params_max, ParseErrorKind::ToSyntax)
+    });
     let cseq = value(table, KnownHeader::CSeq)?;
     let parsed = CSeq::parse_forgiving(cseq.slice(bytes))?;
     keep_cseq(table, cseq, &parsed);

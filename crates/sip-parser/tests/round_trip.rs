@@ -199,12 +199,9 @@ fn sip(message_uri: &[u8]) -> SipUri<'_> {
 /// Reads everything there is to read.
 fn touch(message: &Message<'_>) {
     for header in message.headers() {
-        assert_eq!(&message.bytes()[header.value_range], header.value);
+        assert_eq!(&message.bytes()[header.value_range.clone()], header.value);
         let mut unfolded = Vec::new();
-        message
-            .header(KnownHeader::From)
-            .unwrap()
-            .unfold_into(&mut unfolded);
+        header.unfold_into(&mut unfolded);
         assert!(!unfolded.contains(&b'\n'));
     }
     let _ = message.vias().count() + message.contacts().count();

@@ -461,7 +461,7 @@ fn start_jobs(input: &LanesInput, addresses: &[SocketAddr], clock: Clock) -> Lan
     let _inside = input.pool.enter();
     let runner = JobRunner::new(
         Arc::clone(&input.store),
-        NameResolver::system(families),
+        NameResolver::system(families, input.config.proxy.hosts_file.clone()),
         clock,
     );
     let bounds = QueueConfig {

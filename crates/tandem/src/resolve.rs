@@ -93,7 +93,7 @@ impl NameResolver {
     /// With the name servers of `/etc/resolv.conf`; without any, only addresses and the hosts file work.
     /// Call within the offload pool's runtime.
     #[must_use]
-    pub fn system(families: Families) -> Self {
+    pub fn system(families: Families, hosts_file: PathBuf) -> Self {
         let resolver = TokioResolver::builder_tokio().and_then(|mut builder| {
             let options = builder.options_mut();
             options.ip_strategy = match families {
@@ -110,7 +110,7 @@ impl NameResolver {
         });
         Self::new(
             resolver.map_err(|error| error.to_string()),
-            PathBuf::from("/etc/hosts"),
+            hosts_file,
             families,
         )
     }

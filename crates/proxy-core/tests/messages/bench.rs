@@ -207,6 +207,43 @@ impl Bench {
         self.take()
     }
 
+    /// A datagram arrives that need not be text; what is sent need not be either.
+    pub(crate) fn send_bytes(&mut self, from: &str, bytes: &[u8]) -> Vec<(SocketAddr, Vec<u8>)> {
+        let flow = Flow {
+            transport: Transport::Udp,
+            listener: 0,
+            local: PROXY.parse().unwrap(),
+            remote: from.parse().unwrap(),
+            connection: 0,
+        };
+        self.core
+            .handle_datagram(self.now(), bytes, &flow, &mut self.out);
+        self.take_bytes()
+    }
+
+    /// As [`Self::end_job`], for what need not be text.
+    pub(crate) fn end_job_bytes(
+        &mut self,
+        job: &Job,
+        answer: JobAnswer,
+    ) -> Vec<(SocketAddr, Vec<u8>)> {
+        let result = JobResult { id: job.id, answer };
+        self.core
+            .handle_job_result(self.now(), result, &mut self.out);
+        self.take_bytes()
+    }
+
+    fn take_bytes(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
+        let sent = self.out.outbox.iter();
+        let sent = sent
+            .map(|(flow, bytes)| (flow.remote, bytes.to_vec()))
+            .collect();
+        self.out.outbox.clear();
+        self.records.append(&mut self.out.records);
+        self.jobs.append(&mut self.out.jobs);
+        sent
+    }
+
     /// A call of the journal is taken up.
     pub(crate) fn restore(&mut self, call: &AnsweredCall) {
         self.core.restore_call(self.now(), call);
@@ -256,15 +293,12 @@ impl Bench {
     }
 
     fn take(&mut self) -> Vec<Sent> {
-        let sent = self.out.outbox.iter().map(|(flow, bytes)| Sent {
-            to: flow.remote,
-            text: String::from_utf8(bytes.to_vec()).unwrap(),
-        });
-        let sent = sent.collect();
-        self.out.outbox.clear();
-        self.records.append(&mut self.out.records);
-        self.jobs.append(&mut self.out.jobs);
-        sent
+        let sent = self.take_bytes().into_iter();
+        sent.map(|(to, bytes)| Sent {
+            to,
+            text: String::from_utf8(bytes).unwrap(),
+        })
+        .collect()
     }
 
     pub(crate) fn stat(&self, stat: Stat) -> u64 {

@@ -18,3 +18,5 @@ mod names;
 mod requests;
 mod restored;
 mod spiral;
+mod torture;
+mod torture_table;

@@ -148,6 +148,9 @@ pub(crate) struct RawProxy {
     pub(crate) refuse_methods: Vec<String>,
     pub(crate) max_call_s: u32,
     pub(crate) all_503_becomes: u16,
+    pub(crate) malformed_answers_per_s: u32,
+    pub(crate) malformed_answers_per_source_s: u32,
+    pub(crate) hosts_file: String,
 }
 
 impl Default for RawProxy {
@@ -161,6 +164,9 @@ impl Default for RawProxy {
                 .to_vec(),
             max_call_s: 14_400,
             all_503_becomes: 500,
+            malformed_answers_per_s: 500,
+            malformed_answers_per_source_s: 50,
+            hosts_file: "/etc/hosts".to_owned(),
         }
     }
 }

@@ -135,6 +135,8 @@ pub struct AdminConfig {
 pub struct ProxyConfig {
     /// The file with the current and the previous key of the Record-Route cookie.
     pub cookie_key_file: PathBuf,
+    /// Names that are looked up here before the name service is asked.
+    pub hosts_file: PathBuf,
 }
 
 /// `[offload]`
@@ -207,6 +209,7 @@ pub(crate) fn resolve(layered: &Layered) -> Result<Config, ConfigError> {
                 &raw.proxy.cookie_key_file,
                 &mut faults,
             ),
+            hosts_file: path("proxy.hosts_file", &raw.proxy.hosts_file, &mut faults),
         },
         policy: policy(raw, &mut faults),
         offload: OffloadConfig {
@@ -424,6 +427,8 @@ fn policy(raw: &RawConfig, faults: &mut Faults<'_>) -> Policy {
             "forward" => UnknownDialog::Forward,
             _ => UnknownDialog::Refuse,
         },
+        malformed_answers_per_s: proxy.malformed_answers_per_s,
+        malformed_answers_per_source_s: proxy.malformed_answers_per_source_s,
         refuse_methods: refused_methods(&proxy.refuse_methods, faults),
         durability: match raw.journal.durability.as_str() {
             "strict" => Durability::Strict,

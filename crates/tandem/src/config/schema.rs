@@ -250,6 +250,36 @@ pub const SCHEMA: &[KeySpec] = &[
         "What upstream hears when every vendor answered only 503 (RFC 3261 §16.7(6)); 503 leaves it as it is.",
     ),
     key(
+        "proxy",
+        "malformed_answers_per_s",
+        Kind::Integer {
+            min: 0,
+            max: 1_000_000,
+        },
+        "500",
+        "answers/s",
+        "Malformed requests of all sources that a worker answers (400, 505, 513); the rest is dropped and counted.",
+    ),
+    key(
+        "proxy",
+        "malformed_answers_per_source_s",
+        Kind::Integer {
+            min: 0,
+            max: 1_000_000,
+        },
+        "50",
+        "answers/s",
+        "The same for one source address.",
+    ),
+    key(
+        "proxy",
+        "hosts_file",
+        Kind::Text(PATH),
+        "\"/etc/hosts\"",
+        "",
+        "Names of gateways, routes and contacts are looked up in this file before the name service is asked.",
+    ),
+    key(
         "failover",
         "next",
         Kind::List(

@@ -18,7 +18,7 @@ fn runner(pool: &Pool, directory: &std::path::Path) -> JobRunner {
     let url = format!("sqlite://{}", directory.join("t.db").display());
     let store = Arc::new(pool.handle().block_on(Store::open(&url)).unwrap());
     let _inside = pool.handle().enter();
-    let names = NameResolver::system(Families { v4: true, v6: true });
+    let names = NameResolver::system(Families { v4: true, v6: true }, "/etc/hosts".into());
     JobRunner::new(store, names, Clock::start())
 }
 

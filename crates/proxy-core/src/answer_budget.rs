@@ -1,0 +1,104 @@
+//! How often a datagram that is no proper message is answered: a token bucket for the lane and one for each source.
+//!
+//! RFC 3261 §16.3(1) wants a 400 for a malformed request. A flood of them must not cost an answer each, nor have us
+//! send to whoever a forged source names. Left out: requests that parse, which have an answer of their own.
+
+use foldhash::quality::FixedState;
+use std::{hash::BuildHasher as _, net::IpAddr};
+
+/// Buckets of sources. Two sources may share one; then they share its answers.
+const SOURCES: usize = 1024;
+const SECOND_US: u64 = 1_000_000;
+
+/// A bucket that fills with the time: what it holds is told by when it would be full.
+#[derive(Clone, Copy, Default)]
+struct Bucket {
+    /// When it will be full again, monotonic µs.
+    full_at_us: u64,
+}
+
+impl Bucket {
+    /// Takes one of the `per_s` answers of a second; all of them may be taken at once.
+    fn take(&mut self, now_us: u64, per_s: u32) -> bool {
+        let Some(step_us) = SECOND_US.checked_div(u64::from(per_s)) else {
+            return false;
+        };
+        let full_at_us = self.full_at_us.max(now_us) + step_us;
+        if full_at_us > now_us + SECOND_US {
+            return false;
+        }
+        self.full_at_us = full_at_us;
+        true
+    }
+}
+
+/// The answers that a lane may still give.
+pub(crate) struct AnswerBudget {
+    per_s: u32,
+    per_source_s: u32,
+    total: Bucket,
+    sources: Box<[Bucket]>,
+    hash: FixedState,
+}
+
+impl AnswerBudget {
+    /// So many answers a second in all, and to one source; the seed keeps sources from choosing their bucket.
+    pub(crate) fn new(per_s: u32, per_source_s: u32, seed: u64) -> Self {
+        Self {
+            per_s,
+            per_source_s,
+            total: Bucket::default(),
+            sources: vec![Bucket::default(); SOURCES].into_boxed_slice(),
+            hash: FixedState::with_seed(seed),
+        }
+    }
+
+    /// Takes one answer to `source`, if there is one left.
+    pub(crate) fn take(&mut self, now_us: u64, source: IpAddr) -> bool {
+        let hash = self.hash.hash_one(source.to_canonical());
+        let at = usize::try_from(hash % SOURCES as u64).unwrap_or(0);
+        // The source first: one that has none left must not use up those of all.
+        self.sources
+            .get_mut(at)
+            .is_some_and(|bucket| bucket.take(now_us, self.per_source_s))
+            && self.total.take(now_us, self.per_s)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn source(n: u32) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from(n))
+    }
+
+    fn taken(budget: &mut AnswerBudget, now_us: u64, from: IpAddr) -> usize {
+        (0..1_000).filter(|_| budget.take(now_us, from)).count()
+    }
+
+    #[test]
+    fn a_source_gets_its_share_of_each_second_and_no_more() {
+        let mut budget = AnswerBudget::new(1_000, 10, 1);
+        assert_eq!(taken(&mut budget, 5, source(1)), 10);
+        assert_eq!(taken(&mut budget, 5 + SECOND_US / 2, source(1)), 5);
+        assert_eq!(taken(&mut budget, 5 + 100 * SECOND_US, source(1)), 10);
+    }
+
+    #[test]
+    fn many_sources_share_what_the_lane_gives() {
+        let mut budget = AnswerBudget::new(100, 10, 1);
+        let all: usize = (0..500).map(|n| taken(&mut budget, 7, source(n))).sum();
+        assert_eq!(all, 100);
+        assert_eq!(taken(&mut budget, 7 + SECOND_US, source(9_999)), 10);
+    }
+
+    #[test]
+    fn zero_is_silence() {
+        let mut budget = AnswerBudget::new(0, 10, 1);
+        assert_eq!(taken(&mut budget, 7, source(1)), 0);
+        let mut budget = AnswerBudget::new(10, 0, 1);
+        assert_eq!(taken(&mut budget, 7, source(1)), 0);
+    }
+}
