@@ -269,7 +269,7 @@ pub(crate) fn check_forwarded(row: &Row, facts: &Facts, received: &[u8], forward
     }
 }
 
-/// §16.6(6): the Request-URI of a loose route stays; that of a strict one goes to the end of the Route.
+/// RFC 3261 §16.6(6): the Request-URI of a loose route stays; that of a strict one goes to the end of the Route.
 fn check_route(name: &str, received: &[u8], forwarded: &[u8]) {
     let shown = String::from_utf8_lossy(forwarded);
     let route = headers(received, "Route", "").concat();

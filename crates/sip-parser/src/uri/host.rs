@@ -22,11 +22,7 @@ impl<'b> Host<'b> {
     #[inline]
     pub fn parse(host: &'b [u8]) -> Option<Self> {
         match host {
-            [b'[', address @ .., b']'] => std::str::from_utf8(address)
-                .ok()?
-                .parse()
-                .ok()
-                .map(Self::V6),
+            [b'[', address @ .., b']'] => ipv6(address).map(Self::V6),
             // RFC 3261 §25.1: the last label of a name starts with a letter, so digits and dots are an address.
             [b'0'..=b'9', .., b'0'..=b'9'] => match ipv4(host) {
                 Some(address) => Some(Self::V4(address)),
@@ -67,6 +63,16 @@ fn name(host: &[u8]) -> Option<Host<'_>> {
         && octet::run(host, 0, HOST) == host.len()
         && !matches!(host[0], b'.' | b'-');
     is_name.then_some(Host::Name(host))
+}
+
+fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.parse().ok().or_else(|| {
+        // The grammar of RFC 3261 §25.1 puts a colon too many before an IPv4 address, and some write it (RFC 5118).
+        let (head, tail) = text.split_once(":::")?;
+        tail.parse::<Ipv4Addr>().ok()?;
+        format!("{head}::{tail}").parse().ok()
+    })
 }
 
 /// Whether `host` is made of digits and dots.
