@@ -140,13 +140,13 @@ fn name(state: ClientInvite) -> String {
 
 fn source(state: ClientInvite, event: &str) -> &'static str {
     match (state, event) {
-        (Calling { .. }, "Timer A") => "fig. 5; §17.1.1.2: doubles without a cap",
+        (Calling { .. }, "Timer A") => "fig. 5; RFC 3261 §17.1.1.2: doubles without a cap",
         (Calling { .. }, "Timer B") => "fig. 5",
         (Calling { .. }, "transport error") => "fig. 5",
         (Calling { .. } | Proceeding, "1xx") => "fig. 5",
         (Calling { .. } | Proceeding, "2xx") => "fig. 5; RFC 6026 §8.4: Timer M",
         (Calling { .. } | Proceeding, "3xx" | "4xx" | "5xx" | "6xx") => {
-            "fig. 5: ACK sent; §17.1.1.2: Timer D"
+            "fig. 5: ACK sent; RFC 3261 §17.1.1.2: Timer D"
         }
         (Completed, "3xx" | "4xx" | "5xx" | "6xx") => "fig. 5: ACK again, not to TU",
         (Completed, "Timer D") | (Accepted, "Timer M") => "fig. 5",
@@ -159,7 +159,7 @@ fn source(state: ClientInvite, event: &str) -> &'static str {
             "ours: the TU has gone on to another branch and still listens"
         }
         (Calling { .. } | Proceeding, "TU: abandon") => {
-            "ours: §16.8 Timer C, or §9.1 64·T1 after a CANCEL"
+            "ours: RFC 3261 §16.8 Timer C, or §9.1 64·T1 after a CANCEL"
         }
         (Completed | Accepted, "1xx") => "not in fig. 5: absorbed",
         (Completed, "2xx") | (Accepted, "3xx" | "4xx" | "5xx" | "6xx") => {
