@@ -1,6 +1,6 @@
 //! A small user agent's transactions: it retransmits, absorbs and acknowledges as RFC 3261 §17 asks of an endpoint.
 //! Written apart from the transaction layer under test, so that the peers are an oracle for it (RFC 6026, RFC 3581).
-//! Leaves out reliable transports and everything a peer of the simulation never does.
+//! Leaves out everything a peer of the simulation never does.
 
 use std::net::SocketAddr;
 
@@ -108,6 +108,8 @@ pub struct Agent {
     pub address: SocketAddr,
     /// What it wants to send; the world takes it from here.
     pub outgoing: Vec<Datagram>,
+    /// Its transport delivers by itself: requests and refusals are not repeated (§17.1.1.1, §17.1.2.1, §17.2.1).
+    pub reliable: bool,
     clients: Vec<Client>,
     servers: Vec<Server>,
     next_id: u64,
@@ -120,6 +122,7 @@ impl Agent {
         Self {
             address,
             outgoing: Vec::new(),
+            reliable: false,
             clients: Vec::new(),
             servers: Vec::new(),
             next_id: 1,
@@ -157,7 +160,8 @@ impl Agent {
     pub fn put_via(&mut self, request: &mut SipText) -> String {
         let id = self.take_id();
         let branch = format!("z9hG4bK{}.{id}", self.name);
-        let via = format!("SIP/2.0/UDP {};branch={branch};rport", self.address);
+        let transport = if self.reliable { "TCP" } else { "UDP" };
+        let via = format!("SIP/2.0/{transport} {};branch={branch};rport", self.address);
         request.headers.insert(0, ("Via".to_owned(), via));
         branch
     }
@@ -181,7 +185,7 @@ impl Agent {
             to,
             state: ClientState::Calling,
             interval_us: T1_US,
-            resend_us: now_us + T1_US,
+            resend_us: if self.reliable { NEVER } else { now_us + T1_US },
             ends_us: now_us + T64_US,
             ack: None,
         });
@@ -237,7 +241,9 @@ impl Agent {
             };
             if known.invite {
                 known.interval_us = T1_US;
-                known.resend_us = now_us + T1_US;
+                // A 2xx is repeated over every transport (§13.3.1.4).
+                let repeats = !self.reliable || status < 300;
+                known.resend_us = if repeats { now_us + T1_US } else { NEVER };
             }
         }
         let to = known.from;

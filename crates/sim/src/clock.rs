@@ -81,6 +81,12 @@ impl<E> EventQueue<E> {
         self.heap.pop().map(|entry| entry.0.event)
     }
 
+    /// The next event, left where it is, if its moment is not after `now_us`.
+    pub fn peek_due(&self, now_us: u64) -> Option<&E> {
+        let entry = &self.heap.peek()?.0;
+        (entry.at_us <= now_us).then_some(&entry.event)
+    }
+
     /// Events still waiting.
     pub fn len(&self) -> usize {
         self.heap.len()

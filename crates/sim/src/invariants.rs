@@ -34,6 +34,12 @@ pub fn faults_at_end(world: &World) -> Vec<String> {
     if world.live_calls() != 0 {
         faults.push(format!("{} calls are left", world.live_calls()));
     }
+    for broken in world.network.broken() {
+        faults.push(format!(
+            "{} could not read what {} wrote: {}",
+            broken.to, broken.from, broken.error
+        ));
+    }
     if world.channels().iter().any(|in_use| *in_use != 0) {
         faults.push(format!("channels are left: {:?}", world.channels()));
     }

@@ -14,5 +14,6 @@ pub mod peer_vendor;
 pub mod random_run;
 pub mod routing_data;
 pub mod sip_text;
+pub mod stream;
 pub mod tap;
 pub mod world;

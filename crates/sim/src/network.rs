@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use crate::clock::{EventQueue, MS};
+use crate::stream::{Broken, Streams};
 
 /// How a link treats the datagrams on it; probabilities are per mille.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,8 @@ pub struct Network {
     line_free_us: HashMap<(SocketAddr, SocketAddr), u64>,
     under_way: EventQueue<Datagram>,
     counts: NetworkCounts,
+    /// Set when every link is a stream.
+    streams: Option<Streams>,
 }
 
 impl Network {
@@ -105,7 +108,21 @@ impl Network {
             line_free_us: HashMap::new(),
             under_way: EventQueue::default(),
             counts: NetworkCounts::default(),
+            streams: None,
         }
+    }
+
+    /// A network of connections: the links keep order and lose nothing, and cut messages anywhere.
+    pub fn of_streams(seed: u64, quality: LinkQuality) -> Self {
+        Self {
+            streams: Some(Streams::new(seed ^ 0x7463_7073)),
+            ..Self::new(seed, quality)
+        }
+    }
+
+    /// The connections, when the links are streams.
+    pub fn streams(&mut self) -> Option<&mut Streams> {
+        self.streams.as_mut()
     }
 
     /// Gives the link of one peer, both directions, its own quality.
@@ -123,6 +140,10 @@ impl Network {
     pub fn send(&mut self, now_us: u64, datagram: Datagram) {
         self.counts.sent += 1;
         let link = self.link(datagram.from, datagram.to);
+        if let Some(streams) = &mut self.streams {
+            streams.write(now_us, link, &datagram);
+            return;
+        }
         if self.chance(link.loss_permille) {
             self.counts.lost += 1;
             return;
@@ -151,14 +172,27 @@ impl Network {
 
     /// When the next datagram arrives.
     pub fn next_us(&self) -> Option<u64> {
-        self.under_way.next_us()
+        match &self.streams {
+            Some(streams) => streams.next_us(),
+            None => self.under_way.next_us(),
+        }
     }
 
     /// The next datagram that has arrived by `now_us`.
     pub fn arrive(&mut self, now_us: u64) -> Option<Datagram> {
-        let datagram = self.under_way.pop_due(now_us)?;
+        let datagram = match &mut self.streams {
+            Some(streams) => streams.read(now_us)?,
+            None => self.under_way.pop_due(now_us)?,
+        };
         self.counts.delivered += 1;
         Some(datagram)
+    }
+
+    /// Connections that could not be read any further.
+    pub fn broken(&self) -> &[Broken] {
+        self.streams
+            .as_ref()
+            .map_or(&[], |streams| streams.broken.as_slice())
     }
 
     /// What became of everything so far.

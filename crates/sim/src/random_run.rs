@@ -4,6 +4,7 @@
 
 use accounting::Record;
 use proxy_core::LookupAnswer;
+use transaction_layer::Transport;
 
 use crate::clock::{MS, SECOND};
 use crate::invariants::faults_at_end;
@@ -12,7 +13,7 @@ use crate::leg::{Act, Fraud};
 use crate::network::LinkQuality;
 use crate::peer_caller::{CallPlan, CancelPlan};
 use crate::peer_vendor::{OnCancel, Outcome, VendorHost, VendorScript};
-use crate::world::{VendorPlan, World, WorldConfig};
+use crate::world::{Handoff, VendorPlan, World, WorldConfig};
 
 /// The end of every run, µs: longer than any script.
 const LATEST_US: u64 = 1_500 * SECOND;
@@ -62,7 +63,9 @@ pub fn run_seed(seed: u64, trace: bool) -> Result<Summary, Vec<String>> {
 fn kill_some(seed: u64, world: &mut World) {
     let mut rng = fastrand::Rng::with_seed(seed ^ 0x6b69_6c6c);
     // The journal knows one dialog of an attempt: a fork behind a vendor is not restored whole.
-    if rng.u8(0..6) != 0 || world.vendors.iter().any(VendorHost::forks) {
+    // What was under way on a connection dies with it, and no transaction sends it again.
+    let spared = world.vendors.iter().any(VendorHost::forks) || world.network.streams().is_some();
+    if rng.u8(0..6) != 0 || spared {
         return;
     }
     world.run_until(rng.u64(3 * SECOND..40 * SECOND));
@@ -113,6 +116,17 @@ pub fn draw(seed: u64, trace: bool) -> World {
     }
     if rng.u8(0..4) == 0 {
         config.policy.ring_timeout_us = rng.u64(5 * SECOND..60 * SECOND);
+    }
+    if rng.u8(0..5) == 0 {
+        config.transport = Transport::Tcp;
+    }
+    if rng.bool() {
+        let delay_min_us = rng.u64(0..5 * MS);
+        config.handoff = Some(Handoff {
+            delay_min_us,
+            delay_max_us: delay_min_us + rng.u64(0..60 * MS),
+            keeps_order: true,
+        });
     }
     if rng.u8(0..4) == 0 {
         config.stranger_permille = rng.u16(0..500);

@@ -84,8 +84,14 @@ impl Tap {
         self.finals.clear();
     }
 
-    /// Notes a datagram that reaches the proxy.
-    pub fn arrive(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8]) {
+    /// The place of a datagram in the order of arrival at the proxy's host.
+    pub fn note_order(&mut self) -> u64 {
+        self.order += 1;
+        self.order
+    }
+
+    /// Notes a datagram that reaches its owner in the proxy; `order` is its place among those that reached the host.
+    pub fn arrive(&mut self, now_us: u64, from: SocketAddr, bytes: &[u8], order: u64) {
         let Some(message) = SipText::parse(bytes) else {
             return;
         };
@@ -125,9 +131,8 @@ impl Tap {
             let tag = message.to_tag().unwrap_or("").to_owned();
             self.answers.entry((call_id, tag)).or_insert(now_us);
         }
-        self.order += 1;
         self.arrivals.entry(mark).or_default().push(Arrival {
-            order: self.order,
+            order,
             message,
             from,
         });
@@ -177,7 +182,10 @@ impl Tap {
             return;
         }
         // A refusal for a limit is made without state: the INVITE sent again may find room (overload, RFC 3261 §16.11).
-        finals.retain(|known| known.marked || known.status != 503);
+        // A 2xx may follow either way, and says nothing of which it was.
+        if status >= 300 {
+            finals.retain(|known| known.marked || known.status != 503);
+        }
         if status >= 300 && !finals.is_empty() {
             self.faults.push(format!(
                 "{now_us}: {} hears {status} ({tag}) after {finals:?}",
@@ -331,8 +339,8 @@ mod tests {
             "192.0.2.2:5060".parse().unwrap(),
         );
         let mut tap = Tap::default();
-        tap.arrive(0, source, &message("ACK", "m1").encode());
-        tap.arrive(1, source, &message("BYE", "m2").encode());
+        tap.arrive(0, source, &message("ACK", "m1").encode(), 1);
+        tap.arrive(1, source, &message("BYE", "m2").encode(), 2);
         tap.depart(1, to, &forwarded(message("BYE", "m2")));
         tap.depart(2, to, &forwarded(message("ACK", "m1")));
         assert_eq!(tap.faults.len(), 1, "{:?}", tap.faults);
@@ -345,7 +353,7 @@ mod tests {
             "192.0.2.2:5060".parse().unwrap(),
         );
         let mut tap = Tap::default();
-        tap.arrive(0, source, &message("BYE", "m1").encode());
+        tap.arrive(0, source, &message("BYE", "m1").encode(), 1);
         tap.depart(0, to, &forwarded(message("BYE", "m1").with("Subject", "x")));
         assert_eq!(tap.faults.len(), 1);
         tap.depart(0, to, &forwarded(message("BYE", "m1")));

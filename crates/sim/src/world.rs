@@ -1,20 +1,17 @@
 //! The whole run: lanes of the core, customers' hosts, vendors' gateways, the network between them, one virtual clock.
 //! A step takes the next event, lets its owner act and hands on what comes of it; checks run after every step.
-//! Leaves out sockets and threads: a lane is a value, the hand-off between lanes keeps order by being immediate.
+//! Leaves out sockets and threads: a lane is a value, and so is a ring between two of them.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use accounting::Record;
-use proxy_core::steer;
 use proxy_core::{CoreConfig, JobResult, ListenerInfo, Now, Output, ProxyCore, Stat};
 use routing::{SlotRegistry, Snapshot, TrunkCounters, TrunkId};
-use transaction_layer::{Flow, TimerConfig, Transport};
+use transaction_layer::{TimerConfig, Transport};
 
 use crate::clock::{EventQueue, SECOND, wall_us};
-use crate::jobs;
-use crate::leg::FOREIGN;
 use crate::network::{Datagram, Network};
 use crate::peer_caller::CallerHost;
 use crate::peer_vendor::VendorHost;
@@ -22,12 +19,15 @@ use crate::routing_data::{self, VendorSpec, customer_trunk, vendor_trunk};
 use crate::tap::Tap;
 
 mod config;
+mod delivery;
+mod handoff;
+mod output;
 mod restart;
 mod trace;
 mod views;
 
-pub use config::{VendorPlan, WorldConfig};
-use trace::{trace, trace_line};
+pub use config::{Handoff, VendorPlan, WorldConfig};
+use handoff::Rings;
 
 /// Where the proxy listens.
 pub const PROXY: &str = "192.0.2.1:5060";
@@ -83,6 +83,7 @@ pub struct World {
     cores: Vec<ProxyCore>,
     output: Output,
     pending: EventQueue<Pending>,
+    rings: Rings,
     rng: fastrand::Rng,
     config: WorldConfig,
     proxy: SocketAddr,
@@ -149,7 +150,10 @@ impl World {
             vendors: vendors.collect(),
             records: Vec::new(),
             tap: Tap::default(),
-            network: Network::new(config.seed ^ 0x6e65_7477, config.link),
+            network: match config.transport {
+                Transport::Udp => Network::new(config.seed ^ 0x6e65_7477, config.link),
+                _ => Network::of_streams(config.seed ^ 0x6e65_7477, config.link),
+            },
             faults: Vec::new(),
             counters: Arc::new(TrunkCounters::new()),
             to_nowhere: Vec::new(),
@@ -159,6 +163,7 @@ impl World {
             cores: Vec::new(),
             output: Output::new(),
             pending: EventQueue::default(),
+            rings: Rings::new(config.seed ^ 0x7269_6e67),
             rng: fastrand::Rng::with_seed(config.seed ^ 0x6a6f_6273),
             limits: limits.collect(),
             config,
@@ -171,6 +176,13 @@ impl World {
             down: false,
             past: HashMap::new(),
         };
+        if world.config.transport.is_reliable() {
+            let callers = world.callers.iter_mut().map(|host| &mut host.agent);
+            let vendors = world.vendors.iter_mut().map(|host| &mut host.agent);
+            callers
+                .chain(vendors)
+                .for_each(|agent| agent.reliable = true);
+        }
         world.boot();
         world
     }
@@ -179,7 +191,7 @@ impl World {
     fn boot(&mut self) {
         self.counters = Arc::new(TrunkCounters::new());
         let listener = ListenerInfo {
-            transport: Transport::Udp,
+            transport: self.config.transport,
             address: self.proxy,
             advertise: self.proxy.to_string(),
         };
@@ -339,7 +351,11 @@ impl World {
             .filter_map(ProxyCore::next_deadline_us)
             .map(|us| us + self.boot_us);
         let cores = cores.filter(|_| !self.down);
-        let others = [self.network.next_us(), self.pending.next_us()];
+        let others = [
+            self.network.next_us(),
+            self.rings.next_us(),
+            self.pending.next_us(),
+        ];
         callers
             .chain(vendors)
             .chain(cores)
@@ -350,6 +366,8 @@ impl World {
     fn step(&mut self) {
         if let Some(datagram) = self.network.arrive(self.now_us) {
             self.deliver(datagram);
+        } else if let Some(handed) = self.rings.pop(self.now_us) {
+            self.take_over(&handed);
         } else if let Some(pending) = self.pending.pop_due(self.now_us) {
             self.resume(pending);
         } else {
@@ -357,141 +375,6 @@ impl World {
         }
         self.flush_peers();
         self.check_channels();
-    }
-
-    fn deliver(&mut self, datagram: Datagram) {
-        if self.config.trace {
-            trace(self.now_us, "arrives", &datagram);
-        }
-        if datagram.to == self.proxy {
-            if !self.down {
-                self.tap.arrive(self.now_us, datagram.from, &datagram.bytes);
-                self.give_to_core(&datagram);
-                self.let_stranger_in(&datagram);
-            }
-            return;
-        }
-        let (now_us, from) = (self.now_us, datagram.from);
-        if self.keep_replies == Some(datagram.to) {
-            let text = String::from_utf8_lossy(&datagram.bytes);
-            self.replies.push(text.into_owned());
-        }
-        if let Some(host) = self
-            .callers
-            .iter_mut()
-            .find(|host| host.agent.address == datagram.to)
-        {
-            host.on_datagram(now_us, from, &datagram.bytes);
-        } else if let Some(host) = self
-            .vendors
-            .iter_mut()
-            .find(|host| host.agent.address == datagram.to)
-        {
-            if !host.up && self.config.icmp {
-                self.pending
-                    .push(now_us + 1000, Pending::Unreachable(datagram.to));
-                return;
-            }
-            host.on_datagram(now_us, from, &datagram.bytes);
-        } else {
-            if self.config.icmp {
-                self.pending
-                    .push(now_us + 1000, Pending::Unreachable(datagram.to));
-            }
-            self.to_nowhere.push(datagram);
-        }
-    }
-
-    /// A stranger who reads along sends a request again from where he is; nothing about the call may change.
-    fn let_stranger_in(&mut self, datagram: &Datagram) {
-        if self.rng.u16(0..1000) >= self.config.stranger_permille
-            || datagram.bytes.starts_with(b"SIP/2.0")
-        {
-            return;
-        }
-        let Ok(from) = FOREIGN.parse() else { return };
-        let mut bytes = datagram.bytes.clone();
-        for _ in 0..self.rng.u8(0..4) {
-            let at = self.rng.usize(0..bytes.len());
-            match self.rng.u8(0..4) {
-                0 => bytes.truncate(at.max(1)),
-                1 => bytes[at] = self.rng.u8(..),
-                2 => bytes.insert(at, self.rng.u8(..)),
-                _ => {
-                    let end = (at + self.rng.usize(0..40)).min(bytes.len());
-                    bytes.drain(at..end);
-                    if bytes.is_empty() {
-                        bytes.push(0);
-                    }
-                }
-            }
-        }
-        let stolen = Datagram {
-            from,
-            to: datagram.to,
-            bytes,
-        };
-        if self.config.trace {
-            trace(self.now_us, "is forged", &stolen);
-        }
-        self.give_to_core(&stolen);
-    }
-
-    fn give_to_core(&mut self, datagram: &Datagram) {
-        let owner = steer::owner(
-            &datagram.bytes,
-            self.config.lanes,
-            self.boot,
-            self.hash_seed(),
-        );
-        let flow = Flow {
-            transport: Transport::Udp,
-            listener: 0,
-            local: self.proxy,
-            remote: datagram.from,
-            connection: 0,
-        };
-        let now = self.now();
-        let lane = usize::from(owner.lane);
-        let Some(core) = self.cores.get_mut(lane) else {
-            self.faults
-                .push(format!("{}: lane {lane} does not exist", self.now_us));
-            return;
-        };
-        let before = outcomes(core);
-        core.handle_datagram(now, &datagram.bytes, &flow, &mut self.output);
-        let after = outcomes(core);
-        if (after.0 - before.0, after.1 - before.1) != (1, 1) {
-            let text = String::from_utf8_lossy(&datagram.bytes).into_owned();
-            let counted = after.1 - before.1;
-            self.faults.push(format!(
-                "{}: a datagram has {counted} outcomes: {text}",
-                self.now_us
-            ));
-        }
-        self.drain(Some(lane));
-    }
-
-    fn resume(&mut self, pending: Pending) {
-        let now = self.now();
-        match pending {
-            Pending::Job { boot, lane, result } if boot == self.boot && !self.down => {
-                if self.config.trace {
-                    trace_line(self.now_us, &format!("lane {lane} hears {result:?}"));
-                }
-                if let Some(core) = self.cores.get_mut(lane) {
-                    core.handle_job_result(now, result, &mut self.output);
-                }
-                self.drain(Some(lane));
-            }
-            Pending::Unreachable(remote) if !self.down => {
-                for lane in 0..self.cores.len() {
-                    self.cores[lane].handle_unreachable(now, remote, &mut self.output);
-                    self.drain(Some(lane));
-                }
-            }
-            _ => {}
-        }
     }
 
     fn expire(&mut self) {
@@ -514,131 +397,4 @@ impl World {
             host.on_time(self.now_us);
         }
     }
-
-    /// Takes what a lane has put out: records first, as the promise of the journal asks, then jobs and datagrams.
-    fn drain(&mut self, lane: Option<usize>) {
-        let mut output = std::mem::take(&mut self.output);
-        for record in output.records.drain(..) {
-            self.keep(record);
-        }
-        for job in output.jobs.drain(..) {
-            if job.deadline_us <= self.now_us - self.boot_us {
-                self.faults.push(format!(
-                    "{}: a job with a deadline in the past: {job:?}",
-                    self.now_us
-                ));
-            }
-            // Deadlines are in the time of this boot.
-            let now_us = self.now_us - self.boot_us;
-            let (at_us, result) = jobs::answer(&self.config.jobs, &mut self.rng, now_us, &job);
-            if self.config.trace {
-                trace_line(self.now_us, &format!("lane {lane:?} asks {job:?}"));
-            }
-            let pending = Pending::Job {
-                boot: self.boot,
-                lane: lane.unwrap_or(0),
-                result,
-            };
-            self.pending.push(at_us + self.boot_us, pending);
-        }
-        for (flow, bytes) in output.outbox.iter() {
-            self.tap.depart(self.now_us, flow.remote, bytes);
-            if flow.local != self.proxy {
-                self.faults.push(format!(
-                    "{}: a datagram leaves from {}",
-                    self.now_us, flow.local
-                ));
-            }
-            let datagram = Datagram {
-                from: self.proxy,
-                to: flow.remote,
-                bytes: bytes.to_vec(),
-            };
-            if self.config.trace {
-                trace(self.now_us, "leaves", &datagram);
-            }
-            self.network.send(self.now_us, datagram);
-        }
-        output.outbox.clear();
-        self.output = output;
-        self.faults.append(&mut self.tap.faults);
-    }
-
-    /// A record must survive its own encoding: what the journal gives back is what was handed over.
-    fn keep(&mut self, record: Record) {
-        if self.config.trace {
-            trace_line(self.now_us, &format!("records {record:?}"));
-        }
-        let mut bytes = Vec::new();
-        record.encode(&mut bytes);
-        match Record::decode(&bytes) {
-            Ok(again) if again == record => {}
-            other => self.faults.push(format!(
-                "{}: {record:?} came back as {other:?}",
-                self.now_us
-            )),
-        }
-        self.records.push(Recorded {
-            at_us: self.now_us,
-            record,
-        });
-    }
-
-    fn flush_peers(&mut self) {
-        let callers = self
-            .callers
-            .iter_mut()
-            .flat_map(|host| host.agent.outgoing.drain(..));
-        let vendors = self
-            .vendors
-            .iter_mut()
-            .flat_map(|host| host.agent.outgoing.drain(..));
-        for datagram in callers.chain(vendors) {
-            if self.config.trace {
-                trace(self.now_us, "is sent", &datagram);
-            }
-            self.network.send(self.now_us, datagram);
-        }
-    }
-
-    fn check_channels(&mut self) {
-        for (trunk, limit) in &self.limits {
-            let in_use = self.counters.channels(self.slots.slot(*trunk).unwrap_or(0));
-            if limit.is_some_and(|limit| in_use > limit) {
-                self.faults.push(format!(
-                    "{}: {trunk:?} has {in_use} channels, limit {limit:?}",
-                    self.now_us
-                ));
-            }
-        }
-        if self.counters.underflows() > 0 {
-            self.faults
-                .push(format!("{}: a channel was given back twice", self.now_us));
-        }
-    }
-}
-
-/// Datagrams in, and the sum of their outcomes.
-fn outcomes(core: &ProxyCore) -> (u64, u64) {
-    const OUTCOMES: [Stat; 14] = [
-        Stat::Keepalives,
-        Stat::ParseDropped,
-        Stat::ParseAnswered,
-        Stat::ParseLimited,
-        Stat::RequestsNew,
-        Stat::RequestsRetransmitted,
-        Stat::AcksAbsorbed,
-        Stat::AcksForwarded,
-        Stat::AcksDropped,
-        Stat::Cancels,
-        Stat::ResponsesHandled,
-        Stat::ResponsesAbsorbed,
-        Stat::ResponsesStray,
-        Stat::ResponsesForeign,
-    ];
-    let stats = core.stats();
-    (
-        stats.value(Stat::DatagramsIn),
-        OUTCOMES.iter().map(|stat| stats.value(*stat)).sum(),
-    )
 }

@@ -3,6 +3,9 @@
 //! Leaves out what the peers do (`peer_caller`, `peer_vendor`).
 
 use proxy_core::Policy;
+use transaction_layer::Transport;
+
+pub use super::handoff::Handoff;
 
 use crate::jobs::JobsConfig;
 use crate::network::LinkQuality;
@@ -16,6 +19,10 @@ pub struct WorldConfig {
     pub seed: u64,
     /// Lanes of the proxy.
     pub lanes: u8,
+    /// What all links are: datagrams, or streams that are cut anywhere.
+    pub transport: Transport,
+    /// The rings between lanes; `None`: a datagram is with its owner at once.
+    pub handoff: Option<Handoff>,
     /// The quality of all links that have no own.
     pub link: LinkQuality,
     /// The operator's policy.
@@ -37,6 +44,8 @@ impl Default for WorldConfig {
         Self {
             seed: 1,
             lanes: 1,
+            transport: Transport::Udp,
+            handoff: None,
             link: LinkQuality::CLEAN,
             policy: Policy::default(),
             customer: CustomerSpec::default(),

@@ -37,6 +37,10 @@ impl World {
     /// The process is dead: whatever is sent to it is lost until `restart`.
     pub fn kill(&mut self) {
         self.down = true;
+        self.rings.clear();
+        if let Some(streams) = self.network.streams() {
+            streams.reset();
+        }
     }
 
     /// The answered calls that have no end yet, as the journal gives them back: by attempt, the last one kept until its CDR.
