@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Calls between independent SIP implementations through a running Tandem; each with the record it must leave.
+
+    run.py TANDEM_BINARY [WORD…]
+
+With words, only the scenarios whose line holds all of them. Ends with 1 when one failed. `setup.sh` installs the clients.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import calls
+import tools
+from agents import Baresip, Missed, Pjsip
+from proxy import Proxy
+
+SHOWN = ("customer", "vendor", "status", "cause", "ended_by", "duration_ms", "customer_price", "vendor_price")
+
+
+def check_record(cdrs, expected):
+    """Why the records are not what they should be, if they are not."""
+    if expected is None:
+        return None if not cdrs else f"{len(cdrs)} records, none expected"
+    if len(cdrs) != 1:
+        return f"{len(cdrs)} records, one expected"
+    cdr = cdrs[0]
+    for key, value in expected.items():
+        if key == "lasts_s":
+            lasted = (cdr["duration_ms"] or 0) / 1000
+            # A second of slack for the machine's own load; an unanswered call lasts nothing at all.
+            if not value[0] <= lasted <= value[1] + (1 if value[1] else 0):
+                return f"it lasted {lasted} s, expected {value}"
+        elif cdr[key] != value:
+            return f"{key} is {cdr[key]}, expected {value}"
+    return None
+
+
+class Run:
+    def __init__(self, proxy, words):
+        self.proxy = proxy
+        self.words = words
+        self.failed = []
+        self.passed = 0
+
+    def wants(self, line):
+        return all(word in line for word in self.words)
+
+    def scenario(self, title, function, *agents, **parties):
+        """One line of the report; `parties` must be in the record as well."""
+        if not self.wants(title):
+            return
+        for agent in agents:
+            agent.forget()
+        started = time.monotonic()
+        cdrs, fault = [], None
+        try:
+            expected = function(self.proxy, *agents)
+            if expected is not None:
+                expected = {**parties, **expected}
+            cdrs = self.proxy.new_cdrs(0 if expected is None else 1)
+            fault = check_record(cdrs, expected)
+        except (Missed, AssertionError, subprocess.TimeoutExpired, OSError) as error:
+            fault = str(error)
+            # Whatever is still up must not reach into the next scenario.
+            for agent in agents:
+                agent.hang_up()
+            time.sleep(2)
+            cdrs = self.proxy.new_cdrs(0)
+        print(f"{'FAILED' if fault else 'ok':6} {time.monotonic() - started:5.1f} s  {title}", flush=True)
+        for cdr in cdrs:
+            print("       " + json.dumps({key: cdr[key] for key in SHOWN}), flush=True)
+        if fault:
+            print(f"       {fault}", flush=True)
+            self.failed.append(title)
+        else:
+            self.passed += 1
+        time.sleep(0.2)
+
+
+def named(function):
+    return function.__name__.replace("_", " ")
+
+
+def between(run, caller, callee, scenarios):
+    for function in scenarios:
+        parties = {"customer": caller.name, "vendor": f"v-{callee.name}"}
+        if function is calls.a_gateway_that_is_not_there:
+            parties.pop("vendor")
+        run.scenario(f"{caller.make} to {callee.make}: {named(function)}", function, caller, callee, **parties)
+
+
+def all_scenarios(run):
+    pjsip_a, pjsip_b = Pjsip("pjsip-a", "127.0.0.21", "21001"), Pjsip("pjsip-b", "127.0.0.22", "22001")
+    baresip_a, baresip_b = Baresip("baresip-a", "127.0.0.31", "31001"), Baresip("baresip-b", "127.0.0.32", "32001")
+    agents = [pjsip_a, pjsip_b, baresip_a, baresip_b]
+    print(f"PJSIP {pjsip_a.version}, baresip {baresip_a.version}, {tool_versions()}", flush=True)
+    try:
+        for function in tools.BY_THEMSELVES:
+            run.scenario(named(function), function)
+        for function in tools.WITH_AN_AGENT:
+            for agent in (pjsip_b, baresip_b):
+                run.scenario(f"{named(function)}: {agent.make}", function, agent)
+        for caller, callee in ((pjsip_a, pjsip_b), (pjsip_a, baresip_b), (baresip_a, pjsip_b), (baresip_a, baresip_b)):
+            between(run, caller, callee, calls.BETWEEN_ANY_TWO)
+        between(run, pjsip_a, pjsip_b, [calls.each_side_sends_an_update, calls.a_gateway_that_is_not_there])
+    finally:
+        for agent in agents:
+            agent.close()
+    for option, function in (("prack", calls.a_reliable_180_is_acknowledged_by_prack), ("timer", calls.a_session_timer_is_refreshed)):
+        if not run.wants(f"PJSIP to PJSIP: {named(function)}"):
+            continue
+        pair = [Pjsip("pjsip-a", "127.0.0.21", "21001", option), Pjsip("pjsip-b", "127.0.0.22", "22001", option)]
+        try:
+            between(run, *pair, [function])
+        finally:
+            for agent in pair:
+                agent.close()
+
+
+def nothing_is_left(proxy):
+    """No call is up any more, in any worker."""
+    live = proxy.live_calls()
+    assert live == 0, f"{live} calls are still up"
+
+
+def tool_versions():
+    sipp = subprocess.run(["sipp", "-v"], capture_output=True, text=True, timeout=10)
+    sipsak = subprocess.run(["sipsak", "-V"], capture_output=True, text=True, timeout=10)
+    lines = [next((line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()), "?") for done in (sipp, sipsak)]
+    return ", ".join(" ".join(line.split()[:2]) for line in lines)
+
+
+def main():
+    binary, words = os.path.abspath(sys.argv[1]), sys.argv[2:]
+    with Proxy(binary) as proxy:
+        print(subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10).stdout.strip(), flush=True)
+        run = Run(proxy, words)
+        all_scenarios(run)
+        run.scenario("nothing is left behind", nothing_is_left)
+    print(f"{run.passed} passed, {len(run.failed)} failed")
+    return 1 if run.failed or not run.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
