@@ -49,4 +49,7 @@ pub struct AnsweredCall {
     pub call_to_uri: String,
     /// When the call is ended at the latest, UTC µs since 1970.
     pub max_end_us: i64,
+    /// When the session of this dialog expires unless it is refreshed (RFC 4028 §8.2), UTC µs since 1970; `None`
+    /// when it has no session timer.
+    pub session_expires_us: Option<i64>,
 }

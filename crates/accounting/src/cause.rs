@@ -101,6 +101,10 @@ pub enum Cause {
     Other,
     /// The request came back to this node as it had left it (482, RFC 5393 §4.2).
     LoopDetected,
+    /// Nobody refreshed the session before it expired (RFC 4028 §8.3); the call is closed without a BYE.
+    SessionExpired,
+    /// The session interval asked for is below the least that is allowed (422, RFC 4028 §8.1).
+    SessionInterval,
 }
 
 impl Cause {
@@ -150,6 +154,8 @@ impl Cause {
         Self::Restart,
         Self::Other,
         Self::LoopDetected,
+        Self::SessionExpired,
+        Self::SessionInterval,
     ];
 
     /// The name in CDRs, metrics and logs.
@@ -200,6 +206,8 @@ impl Cause {
             Self::Restart => "restart",
             Self::Other => "other",
             Self::LoopDetected => "loop_detected",
+            Self::SessionExpired => "session_expired",
+            Self::SessionInterval => "session_interval",
         }
     }
 

@@ -6,8 +6,10 @@ use uuid::Uuid;
 
 use crate::{AnsweredCall, Cause, Cdr, EndedBy, Leg};
 
+mod version_1;
+
 /// Version of the encoding that [`Record::encode`] writes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// New state of an answered call: a re-INVITE or UPDATE moved a target or a route set, or a CSeq went up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +22,8 @@ pub struct Updated {
     pub caller: Option<Leg>,
     /// The callee's side, when it changed.
     pub callee: Option<Leg>,
+    /// When its session expires now, UTC µs since 1970; `None` when it has no session timer any more (RFC 4028 §7.2).
+    pub session_expires_us: Option<i64>,
 }
 
 /// Calls refused without a CDR of their own, added up by source and minute so that a flood can't fill the disk.
@@ -91,7 +95,7 @@ pub enum RecordError {
     #[error("empty record")]
     Empty,
     /// Written by another version of the software.
-    #[error("record version {0} is not known here (this build reads version 1)")]
+    #[error("record version {0} is not known here (this build reads versions 1 and 2)")]
     Version(u8),
     /// The version is known but the bytes are not such a record.
     #[error("malformed record: {0}")]
@@ -113,16 +117,17 @@ impl Record {
         }
     }
 
-    /// Reads back what [`Record::encode`] wrote.
+    /// Reads back what [`Record::encode`] wrote, of this version or an earlier one.
     ///
     /// # Errors
     /// [`RecordError`], sorted by what is wrong with the bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let (&version, rest) = bytes.split_first().ok_or(RecordError::Empty)?;
-        if version != VERSION {
-            return Err(RecordError::Version(version));
-        }
-        let (record, rest) = postcard::take_from_bytes(rest).map_err(RecordError::Malformed)?;
+        let (record, rest) = match version {
+            VERSION => postcard::take_from_bytes(rest).map_err(RecordError::Malformed)?,
+            version_1::VERSION => version_1::take(rest).map_err(RecordError::Malformed)?,
+            _ => return Err(RecordError::Version(version)),
+        };
         if rest.is_empty() {
             Ok(record)
         } else {

@@ -47,7 +47,7 @@ impl ProxyCore {
         });
         if repeated {
             if !gate {
-                let bytes = self.without_via(response);
+                let bytes = self.answer_for_upstream(name.context, response);
                 self.send_answer(now, name, status, &bytes, out);
                 self.recycle(bytes);
             }
@@ -64,6 +64,7 @@ impl ProxyCore {
         self.finish_branch(name);
         self.learn_dialog(name, response, DialogState::Up);
         self.note_answer(now, name, id, first, response);
+        self.begin_session(now, name.context, id, response);
         if first {
             self.stats.count(Stat::CallsAnswered);
             self.cancel_branches(now, name.context, Some(name.branch), out);
@@ -81,7 +82,7 @@ impl ProxyCore {
                 out.records.push(Record::Answered(Box::new(answered)));
             }
         }
-        let bytes = self.without_via(response);
+        let bytes = self.answer_for_upstream(name.context, response);
         if self.config.policy.durability == Durability::Strict {
             // The record must be on disk before the caller learns of the answer.
             let patience_us = self.config.policy.commit_deadline_us;
@@ -262,6 +263,9 @@ impl ProxyCore {
                         flow,
                     },
                     restored: false,
+                    session: None,
+                    lapsed: false,
+                    refreshing: None,
                 }),
             None => {}
         }
@@ -292,6 +296,10 @@ impl ProxyCore {
             call_from_uri: crate::cdr::text(&call.from_uri),
             call_to_uri: crate::cdr::text(&call.to_uri),
             max_end_us: answered.saturating_add(i64::try_from(max_call_us).unwrap_or(i64::MAX)),
+            session_expires_us: dialog
+                .session
+                .as_ref()
+                .map(|session| call.wall(session.expires_us)),
             cdr,
         })
     }

@@ -43,6 +43,14 @@ impl ProxyCore {
             Role::InDialog { dialog, from } => {
                 let (dialog, from) = (*dialog, *from);
                 let Some(id) = context.call else { return false };
+                let over = self.calls.at(id).is_none_or(|call| {
+                    let dialog = call.dialogs.get(usize::from(dialog));
+                    dialog.is_none_or(|dialog| dialog.state == DialogState::Ended)
+                });
+                if over {
+                    // It had ended before: by the other side's BYE, or because its session expired.
+                    return false;
+                }
                 let mut table = mem::take(&mut self.inner_table);
                 if let Ok(bye) = parse_datagram(&context.request, &mut table)
                     && let Some(call) = self.calls.at_mut(id)
@@ -95,6 +103,9 @@ impl ProxyCore {
             return false;
         }
         state.state = DialogState::Ended;
+        if let Some(session) = state.session.take() {
+            self.wheel.cancel(session.timer);
+        }
         let attempt = state.attempt;
         let goes_on = call
             .dialogs

@@ -5,7 +5,7 @@
 
 use crate::{context::ContextRef, cookie::Side, output::Now};
 use accounting::{Attempt, Cause, Cdr, EndedBy};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use smallvec::SmallVec;
 use std::{collections::VecDeque, hash::BuildHasher as _, net::IpAddr};
 use transaction_layer::{Flow, TimerId};
@@ -49,6 +49,19 @@ pub(crate) struct Dialog {
     /// Taken up from the journal: a request with the highest CSeq may be one that the process before had forwarded and
     /// did not live to see answered.
     pub(crate) restored: bool,
+    /// When its session expires, if it has a timer (RFC 4028 §8.2).
+    pub(crate) session: Option<Session>,
+    /// Its session has expired: requests still pass, but none that would begin it anew.
+    pub(crate) lapsed: bool,
+    /// The last INVITE or UPDATE within it: the session does not expire before that is answered.
+    pub(crate) refreshing: Option<ContextRef>,
+}
+
+/// The session timer of a dialog.
+pub(crate) struct Session {
+    /// Monotonic µs; negative before this process.
+    pub(crate) expires_us: i64,
+    pub(crate) timer: TimerId,
 }
 
 /// One attempt, with what it still holds of the vendor's limits.
@@ -227,9 +240,37 @@ pub(crate) struct Calls {
     by_id: HashMap<Uuid, Box<Call>, foldhash::fast::RandomState>,
     by_call_id: HashMap<u64, SmallVec<[Uuid; 1]>, foldhash::fast::RandomState>,
     hasher: foldhash::quality::RandomState,
+    lapsed: Lapsed,
 }
 
+/// Calls that were closed because a session expired: their user agents may still have something to say.
+#[derive(Default)]
+struct Lapsed {
+    ids: HashSet<Uuid, foldhash::fast::RandomState>,
+    oldest_first: VecDeque<Uuid>,
+}
+
+/// Such calls remembered, at most; the oldest is forgotten first.
+const LAPSED_MAX: usize = 65_536;
+
 impl Calls {
+    /// Remembers that this call was closed by the expiry of a session, so that its late requests pass.
+    pub(crate) fn note_lapsed(&mut self, id: Uuid) {
+        if self.lapsed.ids.insert(id) {
+            self.lapsed.oldest_first.push_back(id);
+        }
+        if self.lapsed.oldest_first.len() > LAPSED_MAX
+            && let Some(oldest) = self.lapsed.oldest_first.pop_front()
+        {
+            self.lapsed.ids.remove(&oldest);
+        }
+    }
+
+    /// Whether this call was closed by the expiry of a session.
+    pub(crate) fn is_lapsed(&self, id: Uuid) -> bool {
+        self.lapsed.ids.contains(&id)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
     }
@@ -317,6 +358,8 @@ pub struct CallView {
     pub setup_us: i64,
     /// Since when it has been up, µs.
     pub up_for_us: Option<u64>,
+    /// When its session expires unless it is refreshed (RFC 4028), UTC µs since 1970.
+    pub session_expires_us: Option<i64>,
 }
 
 impl Call {
@@ -339,6 +382,7 @@ impl Call {
             },
             setup_us: self.cdr.setup_us,
             up_for_us: answered.map(|at| u64::try_from(signed(now.mono_us) - at).unwrap_or(0)),
+            session_expires_us: self.session_expires_us(),
         }
     }
 }

@@ -28,24 +28,6 @@ pub(crate) fn user_of(uri: &[u8]) -> &[u8] {
     }
 }
 
-/// The Q.850 value of a Reason header (RFC 3326 §2).
-//= RFC 3326 §2: the Q.850 cause of a Reason is recorded
-pub(crate) fn q850(reason: &[u8]) -> Option<u16> {
-    let reason = std::str::from_utf8(reason).ok()?;
-    let mut parts = reason.split(';').map(str::trim);
-    if !parts.next()?.eq_ignore_ascii_case("Q.850") {
-        return None;
-    }
-    parts.find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        if name.trim().eq_ignore_ascii_case("cause") {
-            value.trim().parse().ok()
-        } else {
-            None
-        }
-    })
-}
-
 /// What a final response of a vendor means for its attempt.
 pub(crate) fn cause_of_status(status: u16) -> Cause {
     match status {
@@ -153,6 +135,12 @@ impl ProxyCore {
         if let Some(timer) = call.max_timer.take() {
             self.wheel.cancel(timer);
         }
+        for timer in call.take_session_timers() {
+            self.wheel.cancel(timer);
+        }
+        if call.dialogs.iter().any(|dialog| dialog.lapsed) {
+            self.calls.note_lapsed(id);
+        }
         self.give_channel(call.channel.take());
         for at in 0..call.attempts.len() {
             let at = u16::try_from(at).unwrap_or(u16::MAX);
@@ -178,12 +166,16 @@ impl ProxyCore {
 impl Call {
     /// Keeps the Reason of a message that ends the call, the first one.
     pub(crate) fn note_reason(&mut self, message: &Message<'_>) {
-        if self.cdr.reason.is_none()
-            && let Some(reason) = message.header(KnownHeader::Reason)
-        {
-            self.cdr.q850_cause = q850(reason.value);
-            self.cdr.reason = Some(text(reason.value));
+        if self.cdr.reason.is_none() {
+            self.replace_reason(message);
         }
+    }
+
+    /// Keeps the Reason of this message, or that it gives none, instead of what was said before.
+    pub(crate) fn replace_reason(&mut self, message: &Message<'_>) {
+        let reason = crate::reason::of(message);
+        self.cdr.q850_cause = reason.as_ref().and_then(|reason| reason.q850_cause);
+        self.cdr.reason = reason.map(|reason| reason.text);
     }
 
     /// Ringing or early media, the first of the call and of the attempt.
@@ -271,26 +263,5 @@ impl Call {
             }
         }
         cdr
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    //= proves RFC 3326 §2
-    #[test]
-    fn q850_causes_are_read_from_a_reason_header() {
-        assert_eq!(
-            q850(b"Q.850;cause=16;text=\"Normal call clearing\""),
-            Some(16)
-        );
-        assert_eq!(q850(b"q.850 ; cause = 34"), Some(34));
-        assert_eq!(
-            q850(b"SIP;cause=200;text=\"Call completed elsewhere\""),
-            None
-        );
-        assert_eq!(q850(b"Q.850;cause=abc"), None);
-        assert_eq!(q850(b""), None);
     }
 }

@@ -67,6 +67,8 @@ pub struct Policy {
     pub all_503_becomes: u16,
     /// Longest call, µs; the proxy then ends it with BYE to both sides.
     pub max_call_us: u64,
+    /// Session timers, RFC 4028.
+    pub session_timer: SessionTimerPolicy,
     /// How long a lookup may take, µs.
     pub lookup_deadline_us: u64,
     /// What a failed or late lookup does to the call.
@@ -105,6 +107,7 @@ impl Default for Policy {
             limit_status: 503,
             all_503_becomes: 500,
             max_call_us: 14_400_000_000,
+            session_timer: SessionTimerPolicy::default(),
             lookup_deadline_us: 500_000,
             lookup_on_error: LookupOnError::Continue,
             resolve_deadline_us: 2_000_000,
@@ -121,6 +124,36 @@ impl Default for Policy {
             transactions_max: TRANSACTIONS_MAX,
         }
     }
+}
+
+/// What the proxy wants of session timers (RFC 4028 §8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTimerPolicy {
+    /// The least session interval that is accepted, seconds; at least 90 (§5).
+    pub min_se_s: u32,
+    /// The interval that is put into requests without one, and the most that is left in others, seconds; 0: neither.
+    pub session_expires_s: u32,
+    /// What happens to a session that nobody refreshed.
+    pub on_expiry: SessionExpiry,
+}
+
+impl Default for SessionTimerPolicy {
+    fn default() -> Self {
+        Self {
+            min_se_s: crate::session_timer::MIN_SE_S,
+            session_expires_s: 0,
+            on_expiry: SessionExpiry::Close,
+        }
+    }
+}
+
+/// What happens to a session that nobody refreshed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionExpiry {
+    /// Its record is closed and its limits are given back; nobody is told (RFC 4028 §8.3).
+    Close,
+    /// The same, and both sides get a BYE.
+    Bye,
 }
 
 /// What a failed or late lookup does to the call.

@@ -3,7 +3,7 @@
 //! A context lives until its server transaction and all its client transactions are gone, since a 2xx may come
 //! late (RFC 6026). What a finished one no longer needs is given back at once.
 
-use crate::{cookie::Cookie, cookie::Side, loops::LoopText};
+use crate::{cookie::Cookie, cookie::Side, loops::LoopText, session_timer::SessionAsk};
 use accounting::Cause;
 use routing::{CustomerMatch, Snapshot, TargetSet};
 use slab::Slab;
@@ -198,6 +198,10 @@ pub(crate) struct ResponseContext {
     pub(crate) cancel_reason: Option<Vec<u8>>,
     /// A vendor has rung or sent early media.
     pub(crate) ringing: bool,
+    /// What an INVITE or UPDATE asks of session timers (RFC 4028 §8.1).
+    pub(crate) session: SessionAsk,
+    /// The timer of a non-INVITE request that takes long (RFC 4320).
+    pub(crate) overdue: Option<TimerId>,
     /// When the request came, monotonic µs.
     pub(crate) arrived_us: u64,
 }
@@ -285,6 +289,8 @@ impl Contexts {
             cancelled: false,
             cancel_reason: None,
             ringing: false,
+            session: SessionAsk::default(),
+            overdue: None,
             arrived_us: new.arrived_us,
         });
         name

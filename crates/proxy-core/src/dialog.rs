@@ -14,7 +14,7 @@ use crate::{
     output::{JobKind, Now, Output},
     park::Parked,
     reply::Reject,
-    standing::Standing,
+    standing::{Standing, is_refresh},
     stats::Stat,
 };
 use accounting::{Cause, Record, Updated};
@@ -112,11 +112,10 @@ impl ProxyCore {
         let Some(call) = self.calls.at(id) else {
             return;
         };
-        if call
-            .dialogs
-            .get(usize::from(dialog))
-            .is_none_or(|dialog| dialog.state == DialogState::Ended)
-        {
+        if call.dialogs.get(usize::from(dialog)).is_none_or(|dialog| {
+            let passes = dialog.lapsed && !is_refresh(request);
+            dialog.state == DialogState::Ended && !passes
+        }) {
             return self.refuse(
                 now,
                 request,
@@ -164,12 +163,26 @@ impl ProxyCore {
             self.stats.refuse(Cause::CseqOrder);
             return self.finish_in_dialog_here(now, context, 500, out);
         }
-        if let Some(leg) = self
-            .calls
-            .at_mut(id)
-            .and_then(|call| call.leg_mut(dialog, side))
-        {
-            leg.cseq = Some(number);
+        if let Some(call) = self.calls.at_mut(id) {
+            if let Some(leg) = call.leg_mut(dialog, side) {
+                leg.cseq = Some(number);
+            }
+            if is_refresh(request)
+                && let Some(dialog) = call.dialogs.get_mut(usize::from(dialog))
+            {
+                dialog.refreshing = Some(context);
+            }
+        }
+        match self.session_ask(request) {
+            Ok(session) => {
+                if let Some(context) = self.contexts.at_mut(context) {
+                    context.session = session;
+                }
+            }
+            Err(reject) => {
+                self.stats.refuse(reject.cause);
+                return self.refuse_in_dialog(now, context, &reject, out);
+            }
         }
         if self.calls.at(id).is_some_and(|call| call.gate.is_some()) {
             if !self.hold(id, Held::Request(context)) {
@@ -259,7 +272,7 @@ impl ProxyCore {
         response: &Message<'_>,
         out: &mut Output,
     ) {
-        let bytes = self.without_via(response);
+        let bytes = self.answer_for_upstream(name.context, response);
         if let Some(branch) = self.contexts.branch_mut(name) {
             branch.state = BranchState::Done;
             for timer in [branch.timer_c.take(), branch.cancel_wait.take()]
@@ -281,7 +294,7 @@ impl ProxyCore {
         }
         context.final_sent = Some(status);
         if context.kind != Kind::Bye {
-            self.refresh_targets(name.context, status, response, out);
+            self.refresh_targets(now, name.context, status, response, out);
         }
         let closed = self.on_bye_outcome(now, name.context, Some(status), out);
         if closed && self.config.policy.durability == Durability::Strict {
@@ -309,6 +322,13 @@ impl ProxyCore {
 
     /// A request that has had its final response will not be sent again.
     pub(crate) fn drop_request(&mut self, name: ContextRef) {
+        if self
+            .contexts
+            .at(name)
+            .is_some_and(|context| context.final_sent != Some(408))
+        {
+            self.unwatch(name);
+        }
         if let Some(context) = self.contexts.at_mut(name) {
             let request = mem::take(&mut context.request);
             self.recycle(request);
@@ -367,6 +387,7 @@ impl ProxyCore {
     //= RFC 3311 §5.1: and so does that of an UPDATE
     fn refresh_targets(
         &mut self,
+        now: Now,
         name: ContextRef,
         status: u16,
         response: &Message<'_>,
@@ -389,7 +410,13 @@ impl ProxyCore {
             }
             self.inner_table = table;
             set_target(call.leg_mut(dialog, from.other()), response);
+            let id = call.cdr.cdr_id;
+            self.renew_session(now, name, (id, dialog), response);
         }
+        let call = self.contexts.at(name).and_then(|context| context.call);
+        let Some(call) = call.and_then(|id| self.calls.at(id)) else {
+            return;
+        };
         let Some(state) = call
             .dialogs
             .get(usize::from(dialog))
@@ -402,6 +429,10 @@ impl ProxyCore {
             attempt: state.attempt,
             caller: Some(record_leg(&state.caller)),
             callee: Some(record_leg(&state.callee)),
+            session_expires_us: state
+                .session
+                .as_ref()
+                .map(|session| call.wall(session.expires_us)),
         }));
     }
 }

@@ -437,6 +437,7 @@ impl ProxyCore {
             return;
         };
         self.edit_hop(message, &context.flow, &branch.flow, &branch.text, edits);
+        context.session.edit(message, edits);
         let call = context.call.and_then(|id| self.calls.at(id));
         match (&context.role, &context.hunt) {
             (Role::Initial, Some(hunt)) => {

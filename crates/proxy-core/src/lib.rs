@@ -23,13 +23,16 @@ mod hunt;
 mod loops;
 mod names;
 mod output;
+mod overdue;
 mod own_bye;
 mod park;
 mod passing;
+mod reason;
 mod refused;
 mod reply;
 mod response;
 mod route_set;
+mod session_timer;
 mod silence;
 mod standing;
 mod stats;
@@ -41,7 +44,7 @@ mod validate;
 pub use calls::{CallState, CallView};
 pub use config::{
     CoreConfig, Durability, FailoverTable, ListenerInfo, LookupOnError, Policy, PreloadedRoute,
-    UnknownDialog,
+    SessionExpiry, SessionTimerPolicy, UnknownDialog,
 };
 pub use core::ProxyCore;
 pub use output::{Job, JobAnswer, JobFailure, JobKind, JobResult, LookupAnswer, Now, Output};

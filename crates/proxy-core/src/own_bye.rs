@@ -228,7 +228,7 @@ impl ProxyCore {
                 attempt.channel = Some(slot);
             }
         }
-        if ended && cause == Cause::MaxDuration {
+        if ended && matches!(cause, Cause::MaxDuration | Cause::SessionExpired) {
             call.cdr.cause = cause;
             call.ended_by(EndedBy::Proxy);
         }
@@ -242,7 +242,14 @@ impl ProxyCore {
             caller,
             callee,
             restored: true,
+            session: None,
+            lapsed: false,
+            refreshing: None,
         });
+        let dialog = u8::try_from(call.dialogs.len() - 1).unwrap_or(u8::MAX);
+        if let Some(expires_us) = restored.session_expires_us {
+            self.restore_session(now, id, dialog, expires_us);
+        }
     }
 
     fn insert_restored(&mut self, restored: &AnsweredCall, setup_us: i64) {

@@ -200,7 +200,7 @@ impl ProxyCore {
     }
 
     //= RFC 3261 §8.2.6: a response of our own has the Vias, From, To with a tag, Call-ID and CSeq of its request
-    fn write_refusal(
+    pub(crate) fn write_refusal(
         &self,
         request: &Message<'_>,
         flow: &Flow,

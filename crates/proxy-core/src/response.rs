@@ -319,6 +319,9 @@ impl ProxyCore {
             return;
         };
         let server = context.server;
+        if !self.may_go_upstream(now, name, status) {
+            return;
+        }
         if !self
             .transactions
             .respond(now.mono_us, server, status, bytes, &mut out.outbox)

@@ -9,7 +9,7 @@ use crate::{
     core::ProxyCore,
     output::Now,
 };
-use sip_parser::{Message, Uri};
+use sip_parser::{Message, Method, Uri};
 use transaction_layer::Flow;
 use uuid::Uuid;
 
@@ -20,6 +20,11 @@ pub(crate) enum Standing {
     /// A valid cookie, without the call.
     Cookie(Cookie, Side),
     Unknown,
+}
+
+/// Whether a request would begin a session anew (RFC 4028 §3).
+pub(crate) fn is_refresh(request: &Message<'_>) -> bool {
+    matches!(request.method(), Method::Invite | Method::Update)
 }
 
 impl ProxyCore {
@@ -60,9 +65,12 @@ impl ProxyCore {
         }
         match (known, cookie) {
             (known @ Standing::Known(..), _) => known,
-            // Of this boot and node, but not in the table: the call is over, and its cookie with it.
+            // Of this boot and node, but not in the table: the call is over, and its cookie with it. A session that has
+            // expired was ended by nobody: its BYE passes, and what would renew it does not.
             (_, Some((cookie, _)))
-                if cookie.boot == self.config.boot && cookie.node == self.own.node =>
+                if cookie.boot == self.config.boot
+                    && cookie.node == self.own.node
+                    && !(self.calls.is_lapsed(cookie.cdr_id) && !is_refresh(request)) =>
             {
                 Standing::Unknown
             }

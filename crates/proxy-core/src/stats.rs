@@ -61,6 +61,8 @@ stats! {
     CallsAnswered => "calls_answered",
     /// Calls whose record was closed.
     CallsEnded => "calls_ended",
+    /// Sessions that nobody refreshed in time (RFC 4028 §8.3).
+    SessionsExpired => "sessions_expired",
     /// Calls taken up again after a restart.
     CallsRestored => "calls_restored",
     /// INVITEs sent to vendors.

@@ -88,6 +88,10 @@ impl ProxyCore {
                 out,
             );
         }
+        let session = match self.session_ask(request) {
+            Ok(session) => session,
+            Err(reject) => return self.refuse(now, request, flow, &reject, name, out),
+        };
         let admitted = self.admit(now, customer, invite);
         let context = match admitted {
             Ok(()) => self.open_context(now, request, flow, Role::Initial, out),
@@ -106,6 +110,7 @@ impl ProxyCore {
             self.open_call(now, request, flow, context, matched);
         }
         if let Some(context) = self.contexts.at_mut(context) {
+            context.session = session;
             context.stage = Stage::Admit;
             context.hunt = Some(Box::new(Hunt {
                 snapshot,
@@ -159,6 +164,8 @@ impl ProxyCore {
         });
         if kind == Kind::Invite {
             self.respond_here(now, name, 100, out);
+        } else {
+            self.watch_non_invite(now, name);
         }
         Some(name)
     }

@@ -1,6 +1,6 @@
 //! The proxy's own timers, beside those of the transactions.
 
-use crate::context::BranchRef;
+use crate::context::{BranchRef, ContextRef};
 use uuid::Uuid;
 
 /// What a timer of the core is for.
@@ -18,6 +18,10 @@ pub(crate) enum CoreTimer {
     Job(u64),
     /// A call has lasted for as long as calls may.
     MaxCall(Uuid),
+    /// A session that nobody refreshed expires (RFC 4028 §8.3).
+    Session(Uuid, u8),
+    /// A non-INVITE request has had no final response for a while (RFC 4320 §4.1), or has one that must not be sent.
+    Overdue(ContextRef),
     /// The minute of the refused sources has ended.
     Refused,
 }

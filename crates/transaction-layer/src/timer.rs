@@ -64,6 +64,18 @@ impl TimerConfig {
         self.t1_us.saturating_mul(64)
     }
 
+    /// How long after its first request a client transaction over UDP resets Timer E to T2, µs: 3.5 s by default
+    /// (RFC 4320 §4.1, RFC 3261 §17.1.2.2).
+    #[must_use]
+    pub fn timer_e_at_t2_us(&self) -> u64 {
+        let (mut interval_us, mut elapsed_us) = (self.t1_us.max(1), 0_u64);
+        while interval_us < self.t2_us {
+            elapsed_us = elapsed_us.saturating_add(interval_us);
+            interval_us = interval_us.saturating_mul(2);
+        }
+        elapsed_us
+    }
+
     /// How long `timer` runs when it is started for the first time over an unreliable or a reliable transport, µs.
     /// `None`: it is not started over that transport.
     pub(crate) fn first_us(&self, timer: Timer, is_reliable: bool) -> Option<u64> {

@@ -183,10 +183,10 @@ fn record() -> impl Strategy<Value = Record> {
             any::<(u64, u64)>(),
             text(),
             text(),
-            any::<i64>()
+            any::<(i64, Option<i64>)>()
         )
             .prop_map(
-                |(cdr, caller, callee, attempt, trunks, call_from_uri, call_to_uri, max_end_us)| {
+                |(cdr, caller, callee, attempt, trunks, call_from_uri, call_to_uri, ends)| {
                     Record::Answered(Box::new(AnsweredCall {
                         cdr,
                         caller,
@@ -196,7 +196,8 @@ fn record() -> impl Strategy<Value = Record> {
                         vendor_trunk: trunks.1,
                         call_from_uri,
                         call_to_uri,
-                        max_end_us,
+                        max_end_us: ends.0,
+                        session_expires_us: ends.1,
                     }))
                 }
             ),
@@ -204,14 +205,16 @@ fn record() -> impl Strategy<Value = Record> {
             id.clone(),
             any::<u16>(),
             option::of(leg()),
-            option::of(leg())
+            option::of(leg()),
+            any::<Option<i64>>()
         )
-            .prop_map(|(cdr_id, attempt, caller, callee)| {
+            .prop_map(|(cdr_id, attempt, caller, callee, session_expires_us)| {
                 Record::Updated(Updated {
                     cdr_id,
                     attempt,
                     caller,
                     callee,
+                    session_expires_us,
                 })
             }),
         (
@@ -289,6 +292,8 @@ proptest! {
         // With a good version byte the bytes reach the decoder proper.
         bytes.insert(0, VERSION);
         let _ = Record::decode(&bytes);
+        bytes[0] = version_1::VERSION;
+        let _ = Record::decode(&bytes);
     }
 
     #[test]
@@ -315,7 +320,111 @@ fn the_first_bytes_of_a_record_are_version_and_variant() {
         cdr_id: Uuid::from_u128(1),
     }
     .encode(&mut bytes);
-    let mut expected = vec![1, 6, 16];
+    let mut expected = vec![2, 6, 16];
     expected.extend_from_slice(&1u128.to_be_bytes());
     assert_eq!(bytes, expected);
+}
+fn sample_leg(tag: &str) -> Leg {
+    Leg {
+        tag: tag.to_owned(),
+        remote_target: format!("sip:{tag}@h"),
+        route_set: vec!["<sip:p;lr>".to_owned()],
+        cseq: 7,
+        local_cseq: 0,
+        flow_remote: SocketAddr::from(([192, 0, 2, 1], 5060)),
+        flow_listener: 1,
+        flow_transport: 0,
+    }
+}
+
+fn sample_cdr() -> Cdr {
+    Cdr {
+        cdr_id: Uuid::from_u128(1),
+        node: "n".to_owned(),
+        call_id: "c".to_owned(),
+        from_tag: "a".to_owned(),
+        to_tag: Some("b".to_owned()),
+        customer: "acme".to_owned(),
+        vendor: None,
+        source: "s".to_owned(),
+        next_hop: None,
+        caller: "1".to_owned(),
+        callee: "2".to_owned(),
+        callee_routed: None,
+        callee_sent: None,
+        setup_us: 100,
+        ring_us: None,
+        answer_us: Some(200),
+        end_us: None,
+        pdd_us: None,
+        duration_us: 0,
+        status: 200,
+        cause: Cause::Answered,
+        ended_by: None,
+        attempts: Vec::new(),
+        customer_terms: None,
+        customer_currency: None,
+        vendor_terms: None,
+        vendor_currency: None,
+        q850_cause: None,
+        reason: None,
+        pai: None,
+        lrn: None,
+        transport_in: "udp".to_owned(),
+        transport_out: None,
+        listener: "l".to_owned(),
+        customer_prefix: None,
+        vendor_prefix: None,
+        route_version: 3,
+    }
+}
+
+/// The bytes of a text of hexadecimal digits.
+fn unhex(text: &str) -> Vec<u8> {
+    let digits = text.as_bytes().chunks(2);
+    digits
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap_or(""), 16).unwrap_or(0))
+        .collect()
+}
+
+#[test]
+fn records_of_version_1_are_read_after_an_upgrade() {
+    // What version 1 wrote, as it stands on disks in the field.
+    let answered = "01001000000000000000000000000000000001016e016301610101620461636d6500017300013101320000c80100\
+                    019003000000c80100000000000000000000000375647000016c0000030161077369703a614068010a3c7369703a70\
+                    3b6c723e070000c0000201c42701000162077369703a624068010a3c7369703a703b6c723e070000c0000201c42701\
+                    00000203073c7369703a663e073c7369703a743e880e";
+    let updated = "0101100000000000000000000000000000000100010161077369703a614068010a3c7369703a703b6c723e070000c0\
+                   000201c427010000";
+    let ended = "01031000000000000000000000000000000001016e016301610101620461636d6500017300013101320000c80100019003\
+                 000000c80100000000000000000000000375647000016c000003";
+    assert_eq!(
+        Record::decode(&unhex(answered)),
+        Ok(Record::Answered(Box::new(AnsweredCall {
+            cdr: sample_cdr(),
+            caller: sample_leg("a"),
+            callee: sample_leg("b"),
+            attempt: 0,
+            customer_trunk: 2,
+            vendor_trunk: 3,
+            call_from_uri: "<sip:f>".to_owned(),
+            call_to_uri: "<sip:t>".to_owned(),
+            max_end_us: 900,
+            session_expires_us: None,
+        })))
+    );
+    assert_eq!(
+        Record::decode(&unhex(updated)),
+        Ok(Record::Updated(Updated {
+            cdr_id: Uuid::from_u128(1),
+            attempt: 0,
+            caller: Some(sample_leg("a")),
+            callee: None,
+            session_expires_us: None,
+        }))
+    );
+    assert_eq!(
+        Record::decode(&unhex(ended)),
+        Ok(Record::Ended(Box::new(sample_cdr())))
+    );
 }

@@ -112,7 +112,7 @@ pub(crate) fn header<'t>(text: &'t str, name: &str) -> Option<&'t str> {
         .map(|(_, value)| value)
 }
 
-fn lines_of<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
+pub(crate) fn lines_of<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
     let head = text.split("\r\n\r\n").next().unwrap();
     let start = format!("{}:", name.to_ascii_lowercase());
     head.split("\r\n")
@@ -195,9 +195,14 @@ impl Bench {
 
     /// A datagram arrives.
     pub(crate) fn send(&mut self, from: &str, text: &str) -> Vec<Sent> {
+        self.send_to(0, from, text)
+    }
+
+    /// A datagram arrives at one of several listeners.
+    pub(crate) fn send_to(&mut self, listener: u16, from: &str, text: &str) -> Vec<Sent> {
         let flow = Flow {
             transport: Transport::Udp,
-            listener: 0,
+            listener,
             local: PROXY.parse().unwrap(),
             remote: from.parse().unwrap(),
             connection: 0,

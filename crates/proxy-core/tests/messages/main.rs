@@ -20,6 +20,7 @@ mod looping;
 mod names;
 mod requests;
 mod restored;
+mod session_timer;
 mod spiral;
 mod strays;
 mod strict;

@@ -170,6 +170,7 @@ fn row(call: CallView) -> CallRow {
         next_hop: call.next_hop,
         setup_at: rfc3339::format_us(call.setup_us),
         up_for_ms: call.up_for_us.map(|us| us / 1_000),
+        session_expires_at: call.session_expires_us.map(rfc3339::format_us),
     }
 }
 

@@ -168,4 +168,6 @@ pub struct CallRow {
     pub setup_at: String,
     /// Since when it has been up, milliseconds.
     pub up_for_ms: Option<u64>,
+    /// When its session expires unless it is refreshed (RFC 4028), RFC 3339.
+    pub session_expires_at: Option<String>,
 }

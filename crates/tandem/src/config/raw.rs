@@ -14,6 +14,7 @@ pub(crate) struct RawConfig {
     pub(crate) journal: RawJournal,
     pub(crate) admin: RawAdmin,
     pub(crate) proxy: RawProxy,
+    pub(crate) session_timer: RawSessionTimer,
     pub(crate) failover: RawFailover,
     pub(crate) limits: RawLimits,
     pub(crate) lookup: RawLookup,
@@ -30,6 +31,7 @@ impl Default for RawConfig {
             journal: RawJournal::default(),
             admin: RawAdmin::default(),
             proxy: RawProxy::default(),
+            session_timer: RawSessionTimer::default(),
             failover: RawFailover::default(),
             limits: RawLimits::default(),
             lookup: RawLookup::default(),
@@ -167,6 +169,25 @@ impl Default for RawProxy {
             malformed_answers_per_s: 500,
             malformed_answers_per_source_s: 50,
             hosts_file: "/etc/hosts".to_owned(),
+        }
+    }
+}
+
+/// `[session_timer]`
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawSessionTimer {
+    pub(crate) min_se_s: u32,
+    pub(crate) session_expires_s: u32,
+    pub(crate) on_expiry: String,
+}
+
+impl Default for RawSessionTimer {
+    fn default() -> Self {
+        Self {
+            min_se_s: 90,
+            session_expires_s: 0,
+            on_expiry: "close".to_owned(),
         }
     }
 }

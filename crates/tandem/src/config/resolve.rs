@@ -6,12 +6,15 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use proxy_core::{Durability, FailoverTable, LookupOnError, Policy, PreloadedRoute, UnknownDialog};
+use proxy_core::{
+    Durability, FailoverTable, LookupOnError, Policy, PreloadedRoute, SessionExpiry,
+    SessionTimerPolicy, UnknownDialog,
+};
 use transaction_layer::Transport;
 
 use super::fault::{ConfigError, ConfigFault, Origins};
 use super::layers::Layered;
-use super::raw::{RawConfig, RawListen};
+use super::raw::{RawConfig, RawListen, RawSessionTimer};
 
 /// The most workers one process may have: a lane is named by one byte, and the last few are not for calls.
 pub const WORKERS_MAX: u8 = 250;
@@ -33,7 +36,7 @@ pub struct Config {
     pub admin: AdminConfig,
     /// Where the cookie keys are.
     pub proxy: ProxyConfig,
-    /// What the core does with a request: `[proxy]`, `[failover]`, `[limits]`, `[lookup]`, `journal.durability`.
+    /// What the core does with a request: `[proxy]`, `[session_timer]`, `[failover]`, `[limits]`, `[lookup]`, `journal.durability`.
     pub policy: Policy,
     /// The offload pool's bounds.
     pub offload: OffloadConfig,
@@ -414,6 +417,7 @@ fn policy(raw: &RawConfig, faults: &mut Faults<'_>) -> Policy {
         limit_status: raw.limits.status,
         all_503_becomes: proxy.all_503_becomes,
         max_call_us: u64::from(proxy.max_call_s) * 1_000_000,
+        session_timer: session_timer(&raw.session_timer, faults),
         lookup_deadline_us: u64::from(raw.lookup.deadline_ms) * 1_000,
         lookup_on_error: match raw.lookup.on_error.as_str() {
             "refuse" => LookupOnError::Refuse,
@@ -435,6 +439,24 @@ fn policy(raw: &RawConfig, faults: &mut Faults<'_>) -> Policy {
             _ => Durability::Group,
         },
         ..Policy::default()
+    }
+}
+
+fn session_timer(raw: &RawSessionTimer, faults: &mut Faults<'_>) -> SessionTimerPolicy {
+    if raw.session_expires_s != 0 && raw.session_expires_s < raw.min_se_s {
+        let message = format!(
+            "{} is below min_se_s; allowed: 0, or a whole number from {} to 86400",
+            raw.session_expires_s, raw.min_se_s
+        );
+        faults.push("session_timer.session_expires_s", message);
+    }
+    SessionTimerPolicy {
+        min_se_s: raw.min_se_s,
+        session_expires_s: raw.session_expires_s,
+        on_expiry: match raw.on_expiry.as_str() {
+            "bye" => SessionExpiry::Bye,
+            _ => SessionExpiry::Close,
+        },
     }
 }
 

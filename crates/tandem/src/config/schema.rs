@@ -280,6 +280,36 @@ pub const SCHEMA: &[KeySpec] = &[
         "Names of gateways, routes and contacts are looked up in this file before the name service is asked.",
     ),
     key(
+        "session_timer",
+        "min_se_s",
+        Kind::Integer {
+            min: 90,
+            max: 86_400,
+        },
+        "90",
+        "s",
+        "The least session interval (RFC 4028): a shorter one is answered 422 with Min-SE, or raised where the caller knows no timers.",
+    ),
+    key(
+        "session_timer",
+        "session_expires_s",
+        Kind::Integer {
+            min: 0,
+            max: 86_400,
+        },
+        "0",
+        "s",
+        "The session interval put into requests without one, and the most that is left in others; 0: neither. At least `min_se_s`.",
+    ),
+    key(
+        "session_timer",
+        "on_expiry",
+        Kind::Choice(&["close", "bye"]),
+        "\"close\"",
+        "",
+        "A session that nobody refreshed: `close` its record and give back its limits, or do so and send a `bye` to both sides.",
+    ),
+    key(
         "failover",
         "next",
         Kind::List(

@@ -107,7 +107,7 @@ fn faults_of_a_file_name_line_key_and_what_is_allowed() {
         ),
         (
             "[jurnal]\n",
-            "t.toml:1: jurnal: unknown section; did you mean \"journal\"?; allowed: runtime, listen, store, journal, admin, proxy, failover, limits, lookup, offload, log",
+            "t.toml:1: jurnal: unknown section; did you mean \"journal\"?; allowed: runtime, listen, store, journal, admin, proxy, session_timer, failover, limits, lookup, offload, log",
         ),
         (
             "\n[runtime]\nworkers = \"two\"\n",
@@ -116,6 +116,14 @@ fn faults_of_a_file_name_line_key_and_what_is_allowed() {
         (
             "[runtime]\nworkers = 251\n",
             "t.toml:2: runtime.workers: 251 is out of range; allowed: a whole number from 0 to 250",
+        ),
+        (
+            "[session_timer]\nmin_se_s = 1800\nsession_expires_s = 900\n",
+            "t.toml:3: session_timer.session_expires_s: 900 is below min_se_s; allowed: 0, or a whole number from 1800 to 86400",
+        ),
+        (
+            "[session_timer]\nmin_se_s = 60\n",
+            "t.toml:2: session_timer.min_se_s: 60 is out of range; allowed: a whole number from 90 to 86400",
         ),
         (
             "[failover]\ntimer_c_s = 180\n",
