@@ -18,6 +18,7 @@ mod context;
 mod cookie;
 mod core;
 mod dialog;
+mod early_media;
 mod forward;
 mod hunt;
 mod loops;

@@ -3,7 +3,9 @@
 //! A message may have several values, on one line or more; each tells one protocol's cause. The first Q.850 value is the
 //! cause that carriers bill and count by. Left out: what the causes mean.
 
-use sip_parser::{KnownHeader, Message, Params};
+use crate::{context::ContextRef, core::ProxyCore};
+use sip_parser::{KnownHeader, Message, Params, parse_datagram};
+use std::mem;
 
 /// What a message gives as its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,23 @@ pub(crate) fn of(message: &Message<'_>) -> Option<Reason> {
     })
 }
 
+impl ProxyCore {
+    /// The response that goes upstream is the one whose Reason the record keeps, unless the caller gave one in a CANCEL.
+    pub(crate) fn note_best_reason(&mut self, name: ContextRef, response: &[u8]) {
+        let Some(context) = self.contexts.at(name).filter(|context| !context.cancelled) else {
+            return;
+        };
+        let Some(call) = context.call.and_then(|id| self.calls.at_mut(id)) else {
+            return;
+        };
+        let mut table = mem::take(&mut self.inner_table);
+        if let Ok(response) = parse_datagram(response, &mut table) {
+            call.replace_reason(&response);
+        }
+        self.inner_table = table;
+    }
+}
+
 /// The values of a comma list, whose quoted strings may hold commas.
 fn values(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(list);
@@ -43,7 +62,7 @@ fn values(list: &[u8]) -> impl Iterator<Item = &[u8]> {
         let list = rest?;
         let (mut quoted, mut escaped) = (false, false);
         let comma = list.iter().position(|byte| {
-            let plain = !std::mem::take(&mut escaped);
+            let plain = !mem::take(&mut escaped);
             match byte {
                 b'\\' if quoted && plain => escaped = true,
                 b'"' if plain => quoted = !quoted,

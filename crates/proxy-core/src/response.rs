@@ -31,7 +31,7 @@ impl ProxyCore {
             context.kind == Kind::Invite,
             matches!(context.role, Role::Initial),
         );
-        let call = context.call;
+        let (call, cancelled) = (context.call, context.cancelled);
         if !initial
             && response.status() > 100
             && let Some(id) = call
@@ -60,8 +60,9 @@ impl ProxyCore {
             }
             status if initial => {
                 let cause = crate::cdr::cause_of_status(status);
-                if let Some(call) = call.and_then(|id| self.calls.at_mut(id)) {
-                    call.note_reason(response);
+                // The caller's word in a CANCEL stays; else the last that is said counts.
+                if !cancelled && let Some(call) = call.and_then(|id| self.calls.at_mut(id)) {
+                    call.replace_reason(response);
                 }
                 let bytes = self.without_via(response);
                 self.on_branch_failed(now, name, status, cause, Some(bytes), out);
@@ -130,7 +131,7 @@ impl ProxyCore {
                         .insert(now.mono_us, due_us, CoreTimer::Ring(name)),
                 );
             }
-            if (180..190).contains(&status) {
+            if crate::early_media::is_heard(response) {
                 context.ringing = true;
                 if let Some(call) = context.call.and_then(|id| self.calls.at_mut(id)) {
                     call.note_ringing(attempt, now);
@@ -245,6 +246,7 @@ impl ProxyCore {
 
     /// Ends a request with a response from downstream.
     pub(crate) fn finish_with(&mut self, now: Now, name: ContextRef, best: Best, out: &mut Output) {
+        self.note_best_reason(name, &best.bytes);
         self.send_upstream(now, name, best.status, &best.bytes, out);
         if let Some(context) = self.contexts.at_mut(name) {
             context.final_sent = Some(best.status);

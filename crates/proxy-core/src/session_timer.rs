@@ -414,6 +414,3 @@ impl Call {
         sessions.map(|session| session.timer)
     }
 }
-
-#[cfg(test)]
-mod tests;
