@@ -70,7 +70,7 @@ impl ProxyCore {
             (_, Some((cookie, _)))
                 if cookie.boot == self.config.boot
                     && cookie.node == self.own.node
-                    && !(self.calls.is_lapsed(cookie.cdr_id) && !is_refresh(request)) =>
+                    && (is_refresh(request) || !self.calls.is_lapsed(cookie.cdr_id)) =>
             {
                 Standing::Unknown
             }

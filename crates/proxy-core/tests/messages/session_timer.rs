@@ -91,8 +91,10 @@ fn exchange(
     (forwarded, heard)
 }
 
-/// Both headers of a session refresh request.
-fn intervals(message: &Sent) -> (Option<&str>, Option<&str>) {
+/// Session-Expires and Min-SE of a session refresh request.
+type Intervals<'t> = (Option<&'t str>, Option<&'t str>);
+
+fn intervals(message: &Sent) -> Intervals<'_> {
     (message.header("Session-Expires"), message.header("Min-SE"))
 }
 
@@ -101,7 +103,7 @@ fn intervals(message: &Sent) -> (Option<&str>, Option<&str>) {
 fn a_forwarded_invite_asks_for_the_interval_that_the_rules_give() {
     let none = (None, None);
     // Operator's least and wanted interval, what the INVITE says, and what it says on its way on.
-    let table: &[(u32, u32, &str, (Option<&str>, Option<&str>))] = &[
+    let table: &[(u32, u32, &str, Intervals<'_>)] = &[
         (90, 0, "", none),
         (90, 0, SUPPORTED, none),
         // An interval that is long enough stays as it came, parameters and all.

@@ -259,7 +259,7 @@ fn faults_of_the_environment_name_the_variable() {
         (
             "TANDEM__STROE__URL",
             "x",
-            "TANDEM__STROE__URL: stroe: unknown section; did you mean \"store\"?; allowed: runtime, listen, store, journal, admin, proxy, failover, limits, lookup, offload, log",
+            "TANDEM__STROE__URL: stroe: unknown section; did you mean \"store\"?; allowed: runtime, listen, store, journal, admin, proxy, session_timer, failover, limits, lookup, offload, log",
         ),
         (
             "TANDEM__STORE__URL",
