@@ -391,6 +391,8 @@ impl ProxyCore {
         }
     }
 
+    //= departs RFC 3261 §16.5: a number is routed by the tables whatever host, port or maddr its Request-URI has;
+    //=   because whoever could name the next hop would have an open relay
     /// §16.5: fills the target set.
     //= RFC 3261 §16.5: the target set comes from the tables of numbers, vendors and prices, in their order
     fn route(&mut self, now: Now, name: ContextRef) -> Result<(), Reject> {

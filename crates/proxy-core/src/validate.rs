@@ -64,13 +64,17 @@ impl ProxyCore {
         if request.cseq().number >= 1 << 31 {
             return Err(bad_request("CSeq Out Of Range"));
         }
-        //= RFC 3261 §16.3(1): what the proxy will act on must be well formed, here Route and Contact
-        if request.routes().any(|route| route.is_err()) {
-            return Err(bad_request("Malformed Route"));
+        //= RFC 3261 §16.3(1): what the proxy acts on must be well formed, here Route and Contact; a BYE goes the stored way
+        //=   whatever they say, since its call must end
+        if request.method() != Method::Bye {
+            if request.routes().any(|route| route.is_err()) {
+                return Err(bad_request("Malformed Route"));
+            }
+            if request.contacts().any(|contact| contact.is_err()) {
+                return Err(bad_request("Malformed Contact"));
+            }
         }
-        if request.contacts().any(|contact| contact.is_err()) {
-            return Err(bad_request("Malformed Contact"));
-        }
+        //= refuses RFC 3261 §16.3(6): no credentials are asked for; because a customer is known by its address
         //= RFC 3261 §16.3(5): we have no extension that a proxy would have to know: any in Proxy-Require is 420
         let mut unsupported = Vec::new();
         for token in request.proxy_require() {

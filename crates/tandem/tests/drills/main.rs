@@ -10,9 +10,12 @@ mod admin;
 mod ending;
 mod faults;
 mod fraud;
+mod ipv6;
 mod kill;
 mod lookup;
 mod order;
 mod sipp_calls;
 mod support;
 mod torture;
+#[path = "../../../proxy-core/tests/messages/torture_table.rs"]
+mod torture_table;

@@ -95,15 +95,22 @@ impl Peer {
 
     /// The next message, whatever it is.
     pub(crate) fn receive(&self, limit: Duration) -> Option<Received> {
+        let (bytes, from) = self.receive_bytes(limit)?;
+        Some(Received {
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+            from,
+        })
+    }
+
+    /// The next datagram, which need not be text.
+    pub(crate) fn receive_bytes(&self, limit: Duration) -> Option<(Vec<u8>, SocketAddr)> {
         let mut buffer = vec![0; 65_535];
         self.socket
             .set_read_timeout(Some(limit.max(Duration::from_millis(1))))
             .expect("set");
         let (len, from) = self.socket.recv_from(&mut buffer).ok()?;
-        Some(Received {
-            text: String::from_utf8_lossy(&buffer[..len]).into_owned(),
-            from,
-        })
+        buffer.truncate(len);
+        Some((buffer, from))
     }
 
     /// The next message of this kind (see [`Received::is`]); others are skipped.
