@@ -71,7 +71,11 @@ fn the_ack_of_a_reinvite_that_was_out_of_order_ends_here() {
 //= proves RFC 3261 §16.5
 #[test]
 fn a_number_is_routed_whatever_host_or_maddr_its_request_uri_names() {
-    for host in ["elsewhere.example", "203.0.113.99:5099", "192.0.2.1;maddr=203.0.113.99;ttl=1"] {
+    for host in [
+        "elsewhere.example",
+        "203.0.113.99:5099",
+        "192.0.2.1;maddr=203.0.113.99;ttl=1",
+    ] {
         let mut bench = Bench::new(&ONE_VENDOR);
         let invite = bench.invite().replace("@192.0.2.1 ", &format!("@{host} "));
         let sent = bench.send(CALLER, &invite);
@@ -86,10 +90,18 @@ fn a_number_that_no_rule_changes_keeps_its_octets_and_a_changed_one_its_paramete
     let user = "%34930123;npdi;rn=+1%2d2:pass%20word";
     for (vendors, expected) in [
         (TWO_VENDORS.vendors, user),
-        ("name,rate_sheet,prepend\nv0,v0,00\nv1,v1,\n", "004930123;npdi;rn=+1%2d2"),
+        (
+            "name,rate_sheet,prepend\nv0,v0,00\nv1,v1,\n",
+            "004930123;npdi;rn=+1%2d2",
+        ),
     ] {
-        let mut bench = Bench::new(&Routes { vendors, ..ONE_VENDOR });
-        let invite = bench.invite().replace("sip:4930123@192.0.2.1 ", &format!("sip:{user}@192.0.2.1 "));
+        let mut bench = Bench::new(&Routes {
+            vendors,
+            ..ONE_VENDOR
+        });
+        let invite = bench
+            .invite()
+            .replace("sip:4930123@192.0.2.1 ", &format!("sip:{user}@192.0.2.1 "));
         let sent = bench.send(CALLER, &invite);
         let expected = format!("sip:{expected}@203.0.113.10:5060");
         assert_eq!(only(&sent, "INVITE").uri(), expected);
@@ -100,9 +112,15 @@ fn a_number_that_no_rule_changes_keeps_its_octets_and_a_changed_one_its_paramete
 fn a_bye_with_a_malformed_route_still_ends_its_call() {
     let mut bench = Bench::new(&ONE_VENDOR);
     let (caller, _) = bench.answered_call();
-    let caller = Dialog { routes: "Route: <sip:192.0.2.1\r\nContact: <\r\n".to_owned(), ..caller };
+    let caller = Dialog {
+        routes: "Route: <sip:192.0.2.1\r\nContact: <\r\n".to_owned(),
+        ..caller
+    };
     let info = bench.request(&caller, "INFO", "sip:callee@203.0.113.10", 2, "");
-    assert_eq!(summary(&bench.send(CALLER, &info)), [(CALLER.to_owned(), "400")]);
+    assert_eq!(
+        summary(&bench.send(CALLER, &info)),
+        [(CALLER.to_owned(), "400")]
+    );
     let bye = bench.request(&caller, "BYE", "sip:callee@203.0.113.10", 3, "");
     let sent = bench.send(CALLER, &bye);
     bench.send(VENDOR, &reply(&only(&sent, "BYE").text, 200, "", ""));
