@@ -37,6 +37,15 @@ figure *OPTIONS:
 loadgen *OPTIONS:
     cargo run --release -p loadtests --bin loadgen -- {{OPTIONS}}
 
+# Calls between PJSIP, baresip, sipp and sipsak through Tandem; installs them first (Debian, PyPI). With words, only some: just interop baresip hold
+interop *WORDS:
+    cargo build --release -p tandem
+    "$(loadtests/interop/setup.sh)" loadtests/interop/run.py "${CARGO_TARGET_DIR:-target}/release/tandem" {{WORDS}}
+
+# The conformance ledger from the annotations in the code
+ledger:
+    cargo xtask ledger
+
 # Formats everything
 fmt:
     cargo fmt --all

@@ -94,6 +94,45 @@ BETWEEN_ANY_TWO = [the_caller_hangs_up, the_callee_hangs_up, each_holds_and_resu
                    the_callee_refuses, both_hang_up_at_once]
 
 
+def early_media_is_heard_before_the_answer(_, caller, callee):
+    """A 183 with SDP."""
+    caller.call(f"sip:{number_of(callee.name)}@{PROXY}")
+    callee.wait("incoming")
+    callee.do("answer", code=183)
+    caller.wait("early", code=183)
+    caller.wait("media", direction="sendrecv")
+    time.sleep(1)
+    assert caller.hears(), "no sound before the answer"
+    callee.answer()
+    caller.wait("confirmed")
+    callee.wait("confirmed")
+    callee.hang_up()
+    over(caller, callee)
+    return {"status": 200, "cause": "answered", "ended_by": "callee", "lasts_s": (0, 2)}
+
+
+def the_offer_comes_with_the_answer(_, caller, callee):
+    """An INVITE without SDP: the 200 makes the offer, and the ACK answers it."""
+    caller.do("call", uri=f"sip:{number_of(callee.name)}@{PROXY}", offer=False)
+    callee.wait("incoming")
+    callee.answer()
+    caller.wait("confirmed")
+    callee.wait("confirmed")
+    time.sleep(1)
+    assert caller.hears() and callee.hears(), "the ACK's answer was lost"
+    caller.hang_up()
+    over(caller, callee)
+    return {"status": 200, "cause": "answered", "ended_by": "caller", "lasts_s": (1, 3)}
+
+
+def a_stranger_is_refused(_, caller):
+    """Its address is no customer's: 403, and no record of its own."""
+    caller.call(f"sip:{number_of('pjsip-b')}@{PROXY}")
+    code = caller.wait("disconnected")["code"]
+    assert code == 403, code
+    return None
+
+
 def a_reliable_180_is_acknowledged_by_prack(_, caller, callee):
     """RFC 3262, which the proxy only has to let through."""
     talk(caller, callee)

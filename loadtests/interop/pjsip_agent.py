@@ -93,6 +93,8 @@ class Agent:
         param = pj.CallOpParam(True)
         match command["do"]:
             case "call":
+                if not command.get("offer", True):
+                    param.opt.flag |= pj.PJSUA_CALL_NO_SDP_OFFER
                 self.call = Call(self.account)
                 self.call.makeCall(command["uri"], param)
             case "answer":

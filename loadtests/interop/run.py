@@ -3,11 +3,13 @@
 
     run.py TANDEM_BINARY [WORD…]
 
-With words, only the scenarios whose line holds all of them. Ends with 1 when one failed. `setup.sh` installs the clients.
+With words, only the scenarios whose line holds all of them. Ends with 1 when one failed, and after ten minutes whatever happens;
+only what was started here is ended. `setup.sh` installs the clients.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ import tools
 from agents import Baresip, Missed, Pjsip
 from proxy import Proxy
 
+LONGEST_S = 600
 SHOWN = ("customer", "vendor", "status", "cause", "ended_by", "duration_ms", "customer_price", "vendor_price")
 
 
@@ -105,7 +108,11 @@ def all_scenarios(run):
                 run.scenario(f"{named(function)}: {agent.make}", function, agent)
         for caller, callee in ((pjsip_a, pjsip_b), (pjsip_a, baresip_b), (baresip_a, pjsip_b), (baresip_a, baresip_b)):
             between(run, caller, callee, calls.BETWEEN_ANY_TWO)
-        between(run, pjsip_a, pjsip_b, [calls.each_side_sends_an_update, calls.a_gateway_that_is_not_there])
+        between(run, pjsip_a, pjsip_b, [calls.each_side_sends_an_update, calls.early_media_is_heard_before_the_answer,
+                                        calls.the_offer_comes_with_the_answer, calls.a_gateway_that_is_not_there])
+        stranger = Pjsip("stranger", "127.0.0.29", "29001")
+        agents.append(stranger)
+        run.scenario(f"PJSIP: {named(calls.a_stranger_is_refused)}", calls.a_stranger_is_refused, stranger)
     finally:
         for agent in agents:
             agent.close()
@@ -134,6 +141,10 @@ def tool_versions():
 
 
 def main():
+    # Leaving by an exception ends what was started, on SIGTERM and when time is up too.
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, lambda number, _: sys.exit(f"ended by {signal.Signals(number).name}"))
+    signal.alarm(LONGEST_S)
     binary, words = os.path.abspath(sys.argv[1]), sys.argv[2:]
     with Proxy(binary) as proxy:
         print(subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10).stdout.strip(), flush=True)

@@ -17,7 +17,7 @@ pub(crate) fn is_heard(response: &Message<'_>) -> bool {
     }
 }
 
-/// The session description in a body: all of it, or the first in a multipart one (RFC 5621 §3.1), as SIP-I sends.
+/// The session description in a body: all of it, or the first in a multipart one (RFC 5621), as SIP-I sends.
 fn session_description<'m>(message: &Message<'m>) -> Option<&'m [u8]> {
     let (of, body) = (message.content_type()?, message.body());
     if starts_with(of, b"application/sdp") {
