@@ -11,6 +11,7 @@ pub mod leg;
 pub mod network;
 pub mod peer_caller;
 pub mod peer_vendor;
+pub mod program;
 pub mod random_run;
 pub mod routing_data;
 pub mod sip_text;

@@ -1,16 +1,25 @@
 //! Runs seeds of the simulation: one line for every failure, one line at the end.
 //! `sim --seeds 300 [--first N]`, or `sim --seed N [--trace]` for one of them with all it did.
+//! `sim --program FILE [--trace]` runs what a fuzzer found, `sim --messages DIR` writes datagrams for its corpus.
 //! Leaves out everything else; the library holds the simulation.
 #![expect(clippy::print_stdout, reason = "a command-line tool for developers")]
 
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use sim::random_run::run_seed;
+use sim::program::run_program;
+use sim::random_run::{messages_of, run_seed};
+
+/// Seeds whose datagrams are written.
+const MESSAGE_SEEDS: u64 = 12;
 
 struct Arguments {
     first: u64,
     seeds: u64,
     trace: bool,
+    program: Option<PathBuf>,
+    messages: Option<PathBuf>,
 }
 
 fn arguments() -> Result<Arguments, String> {
@@ -18,9 +27,21 @@ fn arguments() -> Result<Arguments, String> {
         first: 0,
         seeds: 300,
         trace: false,
+        program: None,
+        messages: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
+        if let "--program" | "--messages" = word.as_str() {
+            let path = words.next().ok_or_else(|| format!("{word} needs a path"))?;
+            let place = if word == "--program" {
+                &mut parsed.program
+            } else {
+                &mut parsed.messages
+            };
+            *place = Some(path.into());
+            continue;
+        }
         let mut number = || {
             let text = words
                 .next()
@@ -35,12 +56,38 @@ fn arguments() -> Result<Arguments, String> {
             "--trace" => parsed.trace = true,
             other => {
                 return Err(format!(
-                    "{other}: not known; --seeds N, --first N, --seed N, --trace"
+                    "{other}: not known; --seeds N, --first N, --seed N, --program FILE, --messages DIR, --trace"
                 ));
             }
         }
     }
     Ok(parsed)
+}
+
+fn run_file(path: &Path, trace: bool) -> Result<(), String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    run_program(&bytes, trace).map_err(|faults| faults.join("\n"))
+}
+
+/// Writes the datagrams that cross the boundary in some runs, each once, but for its marks and numbers.
+fn write_messages(folder: &Path) -> Result<(), String> {
+    let fault = |error: std::io::Error| format!("{}: {error}", folder.display());
+    std::fs::create_dir_all(folder).map_err(fault)?;
+    let mut seen = HashSet::new();
+    for seed in 0..MESSAGE_SEEDS {
+        for bytes in messages_of(seed) {
+            let shape: Vec<u8> = bytes
+                .iter()
+                .filter(|byte| !byte.is_ascii_alphanumeric())
+                .copied()
+                .collect();
+            if seen.insert((bytes.iter().take(12).copied().collect::<Vec<u8>>(), shape)) {
+                let path = folder.join(format!("sim-{}", seen.len()));
+                std::fs::write(path, bytes).map_err(fault)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn main() -> ExitCode {
@@ -51,6 +98,20 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let special = match (&arguments.program, &arguments.messages) {
+        (Some(program), _) => Some(run_file(program, arguments.trace)),
+        (None, Some(folder)) => Some(write_messages(folder)),
+        (None, None) => None,
+    };
+    if let Some(outcome) = special {
+        return match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(fault) => {
+                println!("{fault}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let (mut passed, mut failed) = (0_u64, 0_u64);
     for seed in arguments.first..arguments.first + arguments.seeds {
         match run_seed(seed, arguments.trace) {

@@ -88,6 +88,23 @@ fn summary(world: &World) -> Summary {
     }
 }
 
+/// Datagrams that cross the proxy's boundary in the first minute of a seed's run, every few moments those of late.
+pub fn messages_of(seed: u64) -> Vec<Vec<u8>> {
+    let mut world = draw(seed, false);
+    world.keep_traffic();
+    let mut messages = Vec::new();
+    for _ in 0..120 {
+        world.run_until(world.now_us + SECOND / 2);
+        messages.extend(
+            world
+                .traffic()
+                .iter()
+                .map(|(_, datagram)| datagram.bytes.clone()),
+        );
+    }
+    messages
+}
+
 /// The world of a seed.
 pub fn draw(seed: u64, trace: bool) -> World {
     let mut rng = fastrand::Rng::with_seed(seed);

@@ -74,6 +74,8 @@ pub struct Tap {
     pub byes: Vec<ByeSeen>,
     /// CANCELs that reached the proxy, by Call-ID: when first, µs, and whether a final response had left before.
     pub cancels: HashMap<String, (u64, bool)>,
+    /// Forgers garble INVITEs: the 400s that the proxy makes, without state, say nothing of the INVITE they resemble.
+    pub garbled: bool,
     /// What was found wrong.
     pub faults: Vec<String>,
 }
@@ -175,6 +177,10 @@ impl Tap {
             .finals
             .entry((to, message.branch().unwrap_or_default()))
             .or_default();
+        let marked = message.first("X-Sim").is_some();
+        if self.garbled && status == 400 && !marked {
+            return;
+        }
         if finals
             .iter()
             .any(|known| known.status == status && known.tag == tag)
@@ -192,7 +198,6 @@ impl Tap {
                 message.call_id()
             ));
         }
-        let marked = message.first("X-Sim").is_some();
         finals.push(Final {
             at_us: now_us,
             status,
@@ -201,9 +206,16 @@ impl Tap {
         });
     }
 
-    /// What was forwarded must be what came, but for what §16.6 and §16.7 change.
+    /// What was forwarded must be what came, the last time or, when it spirals or is repeated, before.
     fn compare(&self, mark: &str, out: &SipText) -> Option<String> {
-        let came = &self.arrivals.get(mark)?.last()?.message;
+        let mut arrivals = self.arrivals.get(mark)?.iter().rev();
+        let last = Self::difference(&arrivals.next()?.message, out)?;
+        let same = |arrival: &Arrival| Self::difference(&arrival.message, out).is_none();
+        (!arrivals.any(same)).then_some(last)
+    }
+
+    /// What differs beyond what §16.6 and §16.7 change.
+    fn difference(came: &SipText, out: &SipText) -> Option<String> {
         let kept = |message: &SipText| -> Vec<(String, String)> {
             let changed = [
                 "Via",

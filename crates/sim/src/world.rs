@@ -2,7 +2,7 @@
 //! A step takes the next event, lets its owner act and hands on what comes of it; checks run after every step.
 //! Leaves out sockets and threads: a lane is a value, and so is a ring between two of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -84,6 +84,7 @@ pub struct World {
     output: Output,
     pending: EventQueue<Pending>,
     rings: Rings,
+    traffic: VecDeque<(u64, Datagram)>,
     rng: fastrand::Rng,
     config: WorldConfig,
     proxy: SocketAddr,
@@ -163,6 +164,7 @@ impl World {
             cores: Vec::new(),
             output: Output::new(),
             pending: EventQueue::default(),
+            traffic: VecDeque::new(),
             rings: Rings::new(config.seed ^ 0x7269_6e67),
             rng: fastrand::Rng::with_seed(config.seed ^ 0x6a6f_6273),
             limits: limits.collect(),
@@ -237,13 +239,14 @@ impl World {
     /// When the routing data of the run itself is wrong.
     #[expect(clippy::expect_used, reason = "constants of the simulation, not input")]
     pub fn reload(&mut self, rates: &[Option<&str>]) {
-        let vendors = self.vendors.iter().zip(rates);
+        let limits = self.limits.iter().skip(1);
+        let vendors = self.vendors.iter().zip(rates).zip(limits);
         let specs: Vec<VendorSpec> = vendors
-            .filter_map(|(host, rate)| {
+            .filter_map(|((host, rate), (_, limit))| {
                 Some(VendorSpec {
                     name: host.agent.name().to_owned(),
                     rate: (*rate)?.to_owned(),
-                    channel_limit: None,
+                    channel_limit: *limit,
                     gateways: vec![host.agent.address.to_string()],
                 })
             })

@@ -35,6 +35,8 @@ pub struct WorldConfig {
     pub icmp: bool,
     /// Requests that a stranger repeats from an address of his own, perhaps with some bytes changed, ‰.
     pub stranger_permille: u16,
+    /// Keeps what crossed the boundary lately, for forgers.
+    pub keep_traffic: bool,
     /// Prints every datagram, job and record.
     pub trace: bool,
 }
@@ -52,6 +54,7 @@ impl Default for WorldConfig {
             jobs: JobsConfig::default(),
             icmp: false,
             stranger_permille: 0,
+            keep_traffic: false,
             trace: false,
         }
     }

@@ -2,6 +2,8 @@
 //! Around a lane stands the accounting identity: a datagram in, exactly one outcome counted.
 //! Leaves out what the lane puts out (`output`) and the way between lanes (`handoff`).
 
+use std::net::SocketAddr;
+
 use proxy_core::steer;
 use proxy_core::{ProxyCore, Stat};
 use transaction_layer::Flow;
@@ -11,6 +13,9 @@ use super::trace::trace;
 use super::{Pending, World};
 use crate::leg::FOREIGN;
 use crate::network::Datagram;
+
+/// Datagrams kept for forgers.
+const TRAFFIC_MAX: usize = 32;
 
 impl World {
     pub(super) fn deliver(&mut self, datagram: Datagram) {
@@ -78,8 +83,21 @@ impl World {
         let datagram = &handed.datagram;
         self.tap
             .arrive(self.now_us, datagram.from, &datagram.bytes, handed.order);
+        self.note_traffic(datagram);
         self.give_to_core(datagram);
         self.let_stranger_in(datagram);
+    }
+
+    pub(super) fn note_traffic(&mut self, datagram: &Datagram) {
+        if self.config.keep_traffic {
+            self.traffic.truncate(TRAFFIC_MAX - 1);
+            self.traffic.push_front((self.now_us, datagram.clone()));
+        }
+    }
+
+    /// The network says at once that a host cannot be reached.
+    pub fn say_unreachable(&mut self, remote: SocketAddr) {
+        self.pending.push(self.now_us, Pending::Unreachable(remote));
     }
 
     /// A stranger who reads along sends a request again from where he is; nothing about the call may change.

@@ -74,6 +74,7 @@ impl World {
             if self.config.trace {
                 trace(self.now_us, "leaves", &datagram);
             }
+            self.note_traffic(&datagram);
             self.network.send(self.now_us, datagram);
         }
         output.outbox.clear();

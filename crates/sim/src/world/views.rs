@@ -2,12 +2,15 @@
 //! Counters over all lanes and boots, channels in use, records.
 //! Leaves out the checks themselves (`invariants`).
 
+use std::collections::VecDeque;
+
 use accounting::Record;
 use proxy_core::{ProxyCore, Stat};
 use routing::TrunkId;
 use uuid::Uuid;
 
 use super::World;
+use crate::network::Datagram;
 
 impl World {
     /// A counter over all lanes and boots.
@@ -22,6 +25,16 @@ impl World {
             .iter()
             .map(|core| core.stats().refused(cause))
             .sum()
+    }
+
+    /// What crossed the boundary lately, latest first, with its moment, µs; empty unless `keep_traffic` is set.
+    pub fn traffic(&self) -> &VecDeque<(u64, Datagram)> {
+        &self.traffic
+    }
+
+    /// From now on what crosses the boundary is kept for a while.
+    pub fn keep_traffic(&mut self) {
+        self.config.keep_traffic = true;
     }
 
     /// Transactions left in all lanes.

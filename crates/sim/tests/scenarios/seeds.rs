@@ -40,3 +40,21 @@ fn a_seed_gives_the_same_run_every_time() {
         assert_eq!(runs[0], runs[1]);
     }
 }
+
+#[test]
+fn programs_of_random_bytes_run_clean() {
+    let mut rng = fastrand::Rng::with_seed(4475);
+    let mut failed = Vec::new();
+    for number in 0..20000 {
+        let len = rng.usize(0..600);
+        let bytes: Vec<u8> = (0..len).map(|_| rng.u8(..)).collect();
+        if let Err(faults) = sim::program::run_program(&bytes, false) {
+            failed.push((number, faults));
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{} programs failed: {failed:#?}",
+        failed.len()
+    );
+}
