@@ -4,7 +4,9 @@
 
 use std::net::SocketAddr;
 
-use sip_parser::{Edits, HeaderTable, KnownHeader, Limits, Message, Via, parse_datagram, write_message};
+use sip_parser::{
+    Edits, HeaderTable, KnownHeader, Limits, Message, Via, parse_datagram, write_message,
+};
 
 use crate::datagram::roomy;
 
@@ -127,7 +129,11 @@ fn apply(
     }
     match program[1] >> 1 & 3 {
         // Of the values below the top one the parser asks less.
-        1 if message.vias().nth(1).is_none_or(|via| via.is_ok_and(|via| Via::parse(via.value).is_ok())) => {
+        1 if message
+            .vias()
+            .nth(1)
+            .is_none_or(|via| via.is_ok_and(|via| Via::parse(via.value).is_ok())) =>
+        {
             edits.remove_top_via(message);
             expected.vias.remove(0);
         }

@@ -473,6 +473,8 @@ impl ProxyCore {
             .map_or("", |l| l.advertise.as_str());
         let _ = write!(via, "SIP/2.0/{} {advertise};branch=", to.transport.as_str());
         via.extend_from_slice(branch);
+        //= RFC 3261 §7.1: the version is read in any case and sent in upper case
+        edits.spell_version(message);
         //= RFC 3261 §16.6(8): our Via goes on top, with a branch that is unique and tells its owner
         edits.push_via(message, &via);
         //= RFC 3261 §16.6(3): Max-Forwards falls by one, or is 70 where there was none; 0 was refused before

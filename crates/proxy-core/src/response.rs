@@ -76,6 +76,7 @@ impl ProxyCore {
     pub(crate) fn without_via(&mut self, response: &Message<'_>) -> Vec<u8> {
         let mut bytes = self.buffer();
         self.edits.clear();
+        self.edits.spell_version(response);
         self.edits.remove_top_via(response);
         write_message(response, &self.edits, &mut bytes);
         bytes

@@ -198,6 +198,7 @@ impl ProxyCore {
     ) -> Vec<u8> {
         let mut bytes = self.buffer();
         self.edits.clear();
+        self.edits.spell_version(response);
         self.edits.remove_top_via(response);
         if let Some(context) = self
             .contexts

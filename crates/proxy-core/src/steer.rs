@@ -55,7 +55,10 @@ pub fn owner(bytes: &[u8], lanes: u8, boot: u32, hash_seed: u64) -> Steer {
             kind: SteerKind::Other,
         };
     }
-    let response = bytes.starts_with(b"SIP/2.0 ");
+    //= RFC 3261 §7.1: the version is read in any case
+    let response = bytes
+        .get(..8)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/2.0 "));
     let mut call_id: &[u8] = b"";
     let mut token = None;
     let mut looked_at_token = false;
@@ -181,6 +184,9 @@ mod tests {
                 kind: SteerKind::Response
             }
         );
+        // The version is read in any case.
+        let small = text.replacen("SIP/2.0 200", "sip/2.0 200", 1);
+        assert_eq!(owner(small.as_bytes(), 4, BOOT, 5).lane, 2);
         // Of another boot, or of a lane that is gone: the Call-ID decides.
         let by_call_id = lane_of_call_id(b"abc@h", 2, 5);
         assert_eq!(owner(text.as_bytes(), 2, BOOT, 5).lane, by_call_id);

@@ -109,6 +109,23 @@ impl Edits {
         }
     }
 
+    /// Spells the version in upper case, as whoever sends it must; it is read in any case (RFC 3261 §7.1).
+    pub fn spell_version(&mut self, message: &Message<'_>) {
+        const VERSION: &[u8] = b"SIP/2.0";
+        let start = match message.is_request() {
+            true => message.table.start.uri.range().end + 1,
+            false => 0,
+        };
+        let place = start..start + VERSION.len();
+        if message
+            .bytes()
+            .get(place.clone())
+            .is_some_and(|version| version != VERSION && version.eq_ignore_ascii_case(VERSION))
+        {
+            self.replace(place, VERSION);
+        }
+    }
+
     /// Adds a Via on a line of its own above the first one (§16.6 step 8).
     pub fn push_via(&mut self, message: &Message<'_>, value: &[u8]) {
         let at = message

@@ -120,3 +120,29 @@ fn cleared_edits_are_empty() {
     edits.remove(3..3);
     assert!(edits.is_empty());
 }
+
+/// Found by fuzzing.
+//= proves RFC 3261 §7.1
+#[test]
+fn a_version_in_lower_case_is_sent_in_upper_case() {
+    let options = "OPTIONS sip:a SIp/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+                   To: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n";
+    let response = options.replacen("OPTIONS sip:a SIp/2.0", "sip/2.0 200 sip/2.0", 1);
+    for (text, expected) in [
+        (options, "OPTIONS sip:a SIP/2.0\r\n"),
+        (&response, "SIP/2.0 200 sip/2.0\r\n"),
+    ] {
+        let mut table = HeaderTable::default();
+        let message = parse_datagram(text.as_bytes(), &mut table).unwrap();
+        let mut edits = Edits::new();
+        edits.spell_version(&message);
+        let mut out = Vec::new();
+        write_message(&message, &edits, &mut out);
+        assert!(
+            out.starts_with(expected.as_bytes()),
+            "{}",
+            String::from_utf8_lossy(&out)
+        );
+        assert_eq!(out.len(), text.len());
+    }
+}
