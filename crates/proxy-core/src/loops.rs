@@ -101,6 +101,7 @@ fn part(hasher: &mut SipHasher13, bytes: &[u8]) {
 }
 
 impl ProxyCore {
+    //= RFC 5393 §4.1: every request is tested, whether it will fork or not
     //= RFC 3261 §16.3(4): a request that comes back as it left is a loop: 482, and an ACK is dropped
     /// Whether a request has looped. What its branches end with is kept for the context that is opened for it.
     pub(crate) fn has_looped(&mut self, request: &Message<'_>, origin: &Origin) -> bool {

@@ -240,6 +240,9 @@ impl ProxyCore {
         if request.method() == Method::Invite && request.to_tag().is_none() {
             self.count_refused(now, flow, reject.cause, customer);
         }
+        if reject.cause == Cause::BadRequest && !self.answers.take(now.mono_us, flow.remote.ip()) {
+            return self.stats.count(Stat::RefusalsLimited);
+        }
         self.reply_statelessly(request, flow, reject, out);
     }
 

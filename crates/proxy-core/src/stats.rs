@@ -91,6 +91,8 @@ stats! {
     HeldOverflow => "held_overflow",
     /// ACKs and requests of a dialog whose next hop could not be found.
     NextHopUnknown => "next_hop_unknown",
+    /// Requests that break a rule answered 400, and had their share of answers before.
+    RefusalsLimited => "refusals_limited",
     /// Responses that the server transaction no longer took.
     ResponsesTooLate => "responses_too_late",
     /// Entries that did not fit the table of refused sources and were added up under one name.

@@ -1,7 +1,8 @@
 //! Which lane owns a datagram, by a look at a few header lines.
 //!
 //! Our token in the top Via (responses) or in the topmost Route (requests within a dialog) names the lane;
-//! without one of this boot, the Call-ID does. A full parse happens only on the owner.
+//! without one of this boot, the Call-ID does. A full parse happens only on the owner. A strict router upstream moves our
+//! token from the Route into the Request-URI, where nobody looks: the Call-ID names the lane that it named for the INVITE.
 
 use crate::{branch, cookie};
 use memchr::{memchr, memmem};

@@ -132,7 +132,8 @@ impl ProxyCore {
             .find_map(|route| route.ok().filter(|route| !self.own.is_uri(route.uri)))
     }
 
-    //= RFC 3261 §16.2: an INVITE hears 100 at once, before a lookup, a name or a gate may make it wait
+    //= RFC 3261 §17.2.1: an INVITE hears 100 at once, before a lookup, a name or a gate may make it wait
+    //= RFC 3261 §16.2: no other request hears 100
     /// Makes a server transaction and its context; an INVITE hears 100 at once. `None` when a table is full.
     pub(crate) fn open_context(
         &mut self,

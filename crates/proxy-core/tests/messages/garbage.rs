@@ -47,6 +47,23 @@ fn a_flood_of_garbage_is_answered_at_a_bounded_rate_and_counted_to_the_last() {
 }
 
 #[test]
+fn what_parses_but_breaks_a_rule_has_no_more_answers_than_what_does_not_parse() {
+    let mut bounded = config();
+    bounded.policy.malformed_answers_per_source_s = 10;
+    let mut bench = Bench::with(bounded, &ONE_VENDOR);
+    let mut answers = 0;
+    for n in 0..50 {
+        let invite = bench.invite().replace("CSeq: 1 ", "CSeq: 4000000000 ");
+        answers += bench
+            .send(CALLER, &invite.replace("call@", &format!("{n}@")))
+            .len();
+    }
+    assert_eq!(answers, 10);
+    assert_eq!(bench.core.stats().refused(Cause::BadRequest), 50);
+    assert_eq!(bench.stat(Stat::RefusalsLimited), 40);
+}
+
+#[test]
 fn each_fault_has_a_phrase_of_its_own_and_no_answer_goes_to_a_response_or_an_ack() {
     let mut bench = Bench::new(&ONE_VENDOR);
     let invite = bench.invite();

@@ -17,6 +17,7 @@ fn passed_on(bench: &mut Bench, hop: &str, text: &str) -> String {
 }
 
 //= proves RFC 3261 §16.3(4)
+//= proves RFC 5393 §4.1
 //= proves RFC 5393 §4.2.2
 #[test]
 fn an_invite_that_comes_back_as_it_came_first_is_answered_482() {

@@ -1,9 +1,9 @@
-//! The 100 that an INVITE hears at once, before anything that may take longer than a datagram's turn (RFC 3261 §16.2).
+//! The 100 that an INVITE hears at once, before anything that may take longer than a datagram's turn (RFC 3261 §17.2.1).
 
 use crate::bench::*;
 use proxy_core::JobKind;
 
-//= proves RFC 3261 §16.2
+//= proves RFC 3261 §17.2.1
 #[test]
 fn an_invite_hears_100_before_the_name_of_its_vendor_is_known() {
     let named = Routes {
@@ -28,7 +28,7 @@ fn an_invite_hears_100_before_the_name_of_its_vendor_is_known() {
     assert!(bench.jobs.is_empty());
 }
 
-//= proves RFC 3261 §16.2
+//= proves RFC 3261 §17.2.1
 #[test]
 fn a_reinvite_hears_100_before_the_name_of_its_target_is_known() {
     let mut bench = Bench::new(&ONE_VENDOR);
@@ -45,4 +45,18 @@ fn a_reinvite_hears_100_before_the_name_of_its_target_is_known() {
         [(CALLER.to_owned(), "100")]
     );
     assert!(matches!(bench.take_job().kind, JobKind::Resolve { .. }));
+}
+
+//= proves RFC 3261 §16.2
+#[test]
+fn no_other_request_hears_100_while_it_waits() {
+    let named = Routes {
+        vendor_gateways: "vendor,address\nv0,gw.example\nv1,203.0.113.11\n",
+        ..ONE_VENDOR
+    };
+    let mut bench = Bench::new(&named);
+    let message = bench.invite().replace("INVITE", "MESSAGE");
+    assert!(bench.send(CALLER, &message).is_empty());
+    assert!(matches!(bench.take_job().kind, JobKind::Resolve { .. }));
+    assert!(bench.send(CALLER, &message).is_empty());
 }
