@@ -8,4 +8,5 @@ pub(crate) mod list;
 pub(crate) mod name;
 pub(crate) mod name_addr;
 pub(crate) mod param;
+pub(crate) mod usual;
 pub(crate) mod via;

@@ -24,6 +24,11 @@ pub(crate) const NAME: u16 = 256;
 /// As [`URI`] but `%` and `,`: what needs no second look.
 pub(crate) const URI_PLAIN: u16 = 512;
 
+/// As [`URI_PLAIN`] but `@` and `:`: a user part without password, or a host with parameters.
+pub(crate) const USER_PLAIN: u16 = 1_024;
+/// As [`URI_PLAIN`] but `;`, `=` and `?`: the name or the value of a URI parameter.
+pub(crate) const PARAM_PLAIN: u16 = 2_048;
+
 static CLASSES: [u16; 256] = classes();
 
 const fn classes() -> [u16; 256] {
@@ -51,6 +56,12 @@ const fn classes() -> [u16; 256] {
             class |= URI;
             if !matches!(byte, b'%' | b',') {
                 class |= URI_PLAIN;
+                if !matches!(byte, b'@' | b':') {
+                    class |= USER_PLAIN;
+                }
+                if !matches!(byte, b';' | b'=' | b'?') {
+                    class |= PARAM_PLAIN;
+                }
             }
         }
         if visible && !bracket && !matches!(byte, b';' | b',') {
@@ -111,6 +122,54 @@ fn class(octet: u8) -> u16 {
     CLASSES[usize::from(octet)]
 }
 
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+
+/// The index of the first octet of `word`, read in little-endian order, that is `needle`; 8 when none is.
+#[inline]
+pub(crate) fn position_in_word(word: u64, needle: u8) -> usize {
+    let zeros = word ^ (ONES * u64::from(needle));
+    // The lowest bit set is exact; those above it may be carried over from it.
+    let found = zeros.wrapping_sub(ONES) & !zeros & HIGHS;
+    found.trailing_zeros() as usize / 8
+}
+
+/// How many octets precede the first control octet up to CR, in an ordinary line the CR that ends it.
+/// `None` too when that is close to the end of `bytes`: a second look is needed.
+#[inline]
+pub(crate) fn ordinary_line_len(bytes: &[u8]) -> Option<usize> {
+    const ONES: u128 = u128::from_ne_bytes([1; 16]);
+    const HIGHS: u128 = u128::from_ne_bytes([0x80; 16]);
+    let mut rest = bytes;
+    loop {
+        let (chunk, after) = rest.split_first_chunk::<16>()?;
+        let word = u128::from_le_bytes(*chunk);
+        // The high bit of each octet below 14; the lowest bit set is exact.
+        let low = word.wrapping_sub(ONES * 14) & !word & HIGHS;
+        if low != 0 {
+            return Some(bytes.len() - rest.len() + low.trailing_zeros() as usize / 8);
+        }
+        rest = after;
+    }
+}
+
+/// Whether all octets are visible ones, or not ASCII.
+#[inline]
+pub(crate) fn is_visible(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let spaces = word.wrapping_sub(ONES * 0x21) & !word;
+        let delete = word ^ (ONES * 0x7f);
+        let deletes = delete.wrapping_sub(ONES) & !delete;
+        if (spaces | deletes) & HIGHS != 0 {
+            return false;
+        }
+        rest = after;
+    }
+    rest.iter().all(|octet| is(*octet, VISIBLE))
+}
+
 /// The first offset at or after `from` that is not linear white space.
 #[inline]
 pub(crate) fn skip_lws(bytes: &[u8], from: usize) -> usize {
@@ -169,6 +228,19 @@ pub(crate) fn decimal(digits: &[u8], max: u32) -> Option<u32> {
         }
     }
     u32::try_from(value).ok()
+}
+
+/// The number that starts `bytes`, and what follows its digits; `None` when there is none, or one of ten digits or more.
+#[inline]
+pub(crate) fn leading_decimal(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let mut value = 0u32;
+    let mut rest = bytes;
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        value = value.wrapping_mul(10).wrapping_add(u32::from(digit - b'0'));
+        rest = after;
+    }
+    let digits = bytes.len() - rest.len();
+    (1..10).contains(&digits).then_some((value, rest))
 }
 
 /// Appends `value` in decimal.

@@ -7,6 +7,7 @@ use crate::header::cseq::CSeq;
 use crate::header::list;
 use crate::header::name::KnownHeader;
 use crate::header::name_addr::NameAddr;
+use crate::header::usual;
 use crate::header::via::Via;
 use crate::message::Message;
 use crate::octet::{self, TOKEN, VISIBLE};
@@ -68,50 +69,92 @@ fn index(bytes: &[u8], table: &mut HeaderTable) -> Result<usize, ParseError> {
 }
 
 /// The offset of the CRLF that ends the line at `from`.
-#[inline]
 fn line_end(bytes: &[u8], from: usize, line_max: usize) -> Result<usize, ParseError> {
-    let Some(length) = memchr::memchr2(b'\r', b'\n', &bytes[from..]) else {
+    let length = match octet::ordinary_line_len(&bytes[from..]) {
+        Some(length) if bytes[from + length..].starts_with(b"\r\n") => length,
+        _ => any_line_len(bytes, from)?,
+    };
+    if length + 2 > line_max {
+        return Err(ParseError::new(ParseErrorKind::LineTooLong, from));
+    }
+    Ok(from + length)
+}
+
+/// The length of the line at `from`, whatever is in it.
+fn any_line_len(bytes: &[u8], from: usize) -> Result<usize, ParseError> {
+    let line = &bytes[from..];
+    let Some(length) = memchr::memchr2(b'\r', b'\n', line) else {
         return Err(ParseError::new(
             ParseErrorKind::HeadersUnterminated,
             bytes.len(),
         ));
     };
-    let end = from + length;
-    if bytes[end] != b'\r' || bytes.get(end + 1) != Some(&b'\n') {
-        return Err(ParseError::new(ParseErrorKind::LineEnding, end));
+    if !line[length..].starts_with(b"\r\n") {
+        return Err(ParseError::new(ParseErrorKind::LineEnding, from + length));
     }
-    if length + 2 > line_max {
-        return Err(ParseError::new(ParseErrorKind::LineTooLong, from));
-    }
-    Ok(end)
+    Ok(length)
 }
 
 /// Indexes the lines from `at` up to the empty one.
+#[inline(never)]
 fn index_headers(bytes: &[u8], mut at: usize, table: &mut HeaderTable) -> Result<(), ParseError> {
     while !bytes[at..].starts_with(b"\r\n") {
-        at = index_field(bytes, at, table)?;
+        let start = at;
+        let is_repeated = match usual_field(bytes, at) {
+            Some(field) if table.accepts(&field) => {
+                at = field.line.end();
+                table.push(field)
+            }
+            _ => {
+                let field = any_field(bytes, at, table)?;
+                at = field.line.end();
+                table.push(field)
+            }
+        };
+        if is_repeated {
+            return Err(ParseError::new(ParseErrorKind::HeaderRepeated, start));
+        }
     }
     table.headers_end = at;
     table.body_start = at + 2;
     Ok(())
 }
 
-/// Indexes the field at `at`; gives the start of the next line.
-#[inline(never)]
-fn index_field(bytes: &[u8], at: usize, table: &mut HeaderTable) -> Result<usize, ParseError> {
+/// The field at `at` when it is written as most are: a usual name, one space behind its colon, one line.
+/// `None` says that a second look is needed.
+#[inline]
+fn usual_field(bytes: &[u8], at: usize) -> Option<Field> {
+    let (known, name_len) = usual::name_of(bytes.get(at..)?)?;
+    let value = at + name_len + 1;
+    let text = bytes.get(value..)?;
+    let line_len = octet::ordinary_line_len(text)?;
+    let (_, [last, b'\r', b'\n', next]) = text.get(..line_len + 3)?.split_last_chunk::<4>()? else {
+        return None;
+    };
+    let [b' ', first, ..] = text else {
+        return None;
+    };
+    if *first <= b' ' || *last <= b' ' || matches!(next, b' ' | b'\t') {
+        return None;
+    }
+    Some(Field {
+        line: Span::new(at, value + line_len + 2),
+        value: Span::new(value + 1, value + line_len),
+        #[expect(clippy::cast_possible_truncation, reason = "at most 19")]
+        name_len: name_len as u32,
+        known: Some(known),
+        next: NO_FIELD,
+    })
+}
+
+/// The field at `at`, however it is written.
+fn any_field(bytes: &[u8], at: usize, table: &HeaderTable) -> Result<Field, ParseError> {
     if table.fields.len() >= table.limits.headers_max {
         return Err(ParseError::new(ParseErrorKind::HeadersTooMany, at));
     }
-    let mut name_end = at;
-    while let Some(&octet) = bytes.get(name_end) {
-        if !octet::is(octet, TOKEN) {
-            break;
-        }
-        name_end += 1;
-    }
-    let name = &bytes[at..name_end];
+    let name_end = octet::run(bytes, at, TOKEN);
     let colon = skip_blanks(bytes, name_end);
-    if name.is_empty() || bytes.get(colon) != Some(&b':') {
+    if name_end == at || bytes.get(colon) != Some(&b':') {
         let kind = if name_end == bytes.len() {
             ParseErrorKind::HeadersUnterminated
         } else {
@@ -120,19 +163,20 @@ fn index_field(bytes: &[u8], at: usize, table: &mut HeaderTable) -> Result<usize
         return Err(ParseError::new(kind, colon));
     }
     let end = field_end(bytes, at, colon + 1, table.limits.line_max)?;
-    let known = KnownHeader::from_name(name);
-    let is_first = table.push(Field {
+    Ok(Field {
         line: Span::new(at, end + 2),
         value: trimmed(bytes, colon + 1, end),
         #[expect(clippy::cast_possible_truncation, reason = "below Limits::size_max")]
-        name_len: name.len() as u32,
-        known,
+        name_len: (name_end - at) as u32,
+        known: KnownHeader::from_name(&bytes[at..name_end]),
         next: NO_FIELD,
-    });
-    if !is_first && known.is_some_and(KnownHeader::is_single) {
-        return Err(ParseError::new(ParseErrorKind::HeaderRepeated, at));
-    }
-    Ok(end + 2)
+    })
+}
+
+/// Whether the line goes on behind its CRLF at `end` (RFC 3261 §7.3.1).
+#[inline]
+fn is_fold(bytes: &[u8], end: usize) -> bool {
+    matches!(bytes.get(end + 2), Some(b' ' | b'\t'))
 }
 
 #[inline]
@@ -144,7 +188,6 @@ fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// The offset of the CRLF that ends the field, behind all its folds (RFC 3261 §7.3.1).
-#[inline]
 fn field_end(
     bytes: &[u8],
     line_start: usize,
@@ -152,7 +195,7 @@ fn field_end(
     line_max: usize,
 ) -> Result<usize, ParseError> {
     let mut end = line_end(bytes, from, line_max)?;
-    while matches!(bytes.get(end + 2), Some(b' ' | b'\t')) {
+    while is_fold(bytes, end) {
         end = line_end(bytes, end + 2, line_max)?;
     }
     if end + 2 - line_start > line_max {
@@ -221,22 +264,14 @@ fn check_values(bytes: &[u8], table: &mut HeaderTable) -> Result<(), ParseError>
     table.to = Ok(address(bytes, to, params_max, ParseErrorKind::ToSyntax)?);
 
     let call_id = required(table, KnownHeader::CallId, ParseErrorKind::CallIdMissing)?;
-    let call_id_end = octet::run(bytes, call_id.start(), VISIBLE);
-    if call_id.start() == call_id.end() || call_id_end != call_id.end() {
-        let at = call_id_end.min(call_id.end());
+    let value = call_id.slice(bytes);
+    if value.is_empty() || !octet::is_visible(value) {
+        let at = call_id.start() + octet::run(value, 0, VISIBLE);
         return Err(ParseError::new(ParseErrorKind::CallIdSyntax, at));
     }
 
     let cseq = required(table, KnownHeader::CSeq, ParseErrorKind::CSeqMissing)?;
-    let Some(parsed) = CSeq::parse(cseq.slice(bytes)) else {
-        return Err(ParseError::new(ParseErrorKind::CSeqSyntax, cseq.start()));
-    };
-    keep_cseq(table, cseq, &parsed);
-    let method = table.start.method.slice(bytes);
-    if table.start.status == 0 && table.cseq_method.slice(bytes) != method {
-        let at = table.cseq_method.start();
-        return Err(ParseError::new(ParseErrorKind::CSeqMethodMismatch, at));
-    }
+    check_cseq(bytes, cseq, table)?;
 
     if let Some(field) = table.first_of(KnownHeader::MaxForwards) {
         let hops = octet::decimal(field.value.slice(bytes), 255);
@@ -247,6 +282,29 @@ fn check_values(bytes: &[u8], table: &mut HeaderTable) -> Result<(), ParseError>
                 return Err(ParseError::new(ParseErrorKind::MaxForwards, at));
             }
         }
+    }
+    Ok(())
+}
+
+/// The CSeq must be well formed, and name the method of the request.
+#[inline]
+fn check_cseq(bytes: &[u8], cseq: Span, table: &mut HeaderTable) -> Result<(), ParseError> {
+    let value = cseq.slice(bytes);
+    let method = table.start.method;
+    if table.start.status == 0
+        && let Some(number) = CSeq::usual_number(value, method.slice(bytes))
+    {
+        table.cseq_number = number;
+        table.cseq_method = Span::new(cseq.end() - method.len(), cseq.end());
+        return Ok(());
+    }
+    let Some(parsed) = CSeq::parse(value) else {
+        return Err(ParseError::new(ParseErrorKind::CSeqSyntax, cseq.start()));
+    };
+    keep_cseq(table, cseq, &parsed);
+    if table.start.status == 0 && table.cseq_method.slice(bytes) != method.slice(bytes) {
+        let at = table.cseq_method.start();
+        return Err(ParseError::new(ParseErrorKind::CSeqMethodMismatch, at));
     }
     Ok(())
 }

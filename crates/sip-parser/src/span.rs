@@ -47,6 +47,10 @@ impl Span {
         self.end as usize
     }
 
+    pub(crate) fn len(self) -> usize {
+        self.end() - self.start()
+    }
+
     pub(crate) fn range(self) -> std::ops::Range<usize> {
         self.start()..self.end()
     }

@@ -105,25 +105,34 @@ impl HeaderTable {
         self.content_length = None;
     }
 
-    /// Appends a line; whether it is the first of its header (unknown headers always are).
+    /// Whether there is room for `field`, and it is not too long.
+    #[inline]
+    pub(crate) fn accepts(&self, field: &Field) -> bool {
+        self.fields.len() < self.limits.headers_max && field.line.len() <= self.limits.line_max
+    }
+
+    /// Appends a line, of which there are fewer than `Limits::headers_max` yet.
+    /// Says whether it repeats a header that may appear once.
     #[inline]
     pub(crate) fn push(&mut self, field: Field) -> bool {
-        let Ok(index) = u16::try_from(self.fields.len()) else {
-            return false;
-        };
-        let mut is_first = true;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "below Limits::headers_max, which is clamped"
+        )]
+        let index = self.fields.len() as u16;
+        let mut is_repeated = false;
         if let Some(known) = field.known {
             let first = &mut self.first[known.index()];
             if *first == NO_FIELD {
                 *first = index;
             } else {
-                is_first = false;
+                is_repeated = known.is_single();
                 self.fields[usize::from(self.last[known.index()])].next = index;
             }
             self.last[known.index()] = index;
         }
         self.fields.push(field);
-        is_first
+        is_repeated
     }
 
     #[inline]

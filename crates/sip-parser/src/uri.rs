@@ -10,7 +10,9 @@ pub(crate) mod tel;
 use thiserror::Error;
 
 use crate::header::param::Params;
-use crate::octet::{self, DIGIT, HOST, NAME, TOKEN, URI, URI_PLAIN, VALUE};
+use crate::octet::{
+    self, DIGIT, HOST, NAME, PARAM_PLAIN, TOKEN, URI, URI_PLAIN, USER_PLAIN, VALUE,
+};
 use host::Host;
 use tel::TelUri;
 
@@ -89,6 +91,16 @@ impl<'b> Uri<'b> {
     /// # Errors
     /// The first fault found; see [`UriError`].
     pub fn parse(uri: &'b [u8]) -> Result<Self, UriError> {
+        if let [b's', b'i', b'p', b':', rest @ ..] = uri
+            && let Some(plain) = SipUri::parse_plain(rest)
+        {
+            return Ok(Self::Sip(plain));
+        }
+        Self::parse_any(uri)
+    }
+
+    /// As [`Uri::parse`], whatever the URI looks like.
+    fn parse_any(uri: &'b [u8]) -> Result<Self, UriError> {
         let (scheme, rest) = match uri {
             [b's', b'i', b'p', b':', rest @ ..] => (&uri[..3], rest),
             _ => split_scheme(uri).ok_or(UriError::Scheme)?,
@@ -118,6 +130,51 @@ impl<'b> Uri<'b> {
 }
 
 impl<'b> SipUri<'b> {
+    /// Reads what stands behind `sip:` when it is as most are: `user@host:port;params` without escapes, password,
+    /// headers and IPv6 reference. `None` says that a second look is needed, not that something is wrong.
+    fn parse_plain(rest: &'b [u8]) -> Option<Self> {
+        let user_end = octet::run(rest, 0, USER_PLAIN);
+        let (user, host_part) = match &rest[user_end..] {
+            [b'@', host_part @ ..] if user_end > 0 => (Some(&rest[..user_end]), host_part),
+            after if memchr::memchr(b'@', after).is_none() => (None, rest),
+            _ => return None,
+        };
+        let (host, host_len) = Host::parse_prefix(host_part)?;
+        let mut raw = &host_part[host_len..];
+        let mut port = None;
+        if let [b':', after @ ..] = raw {
+            let (number, rest) = octet::leading_decimal(after)?;
+            port = Some(u16::try_from(number).ok().filter(|port| *port != 0)?);
+            raw = rest;
+        }
+        let params = raw;
+        let mut count = 0;
+        while let [b';', name @ ..] = raw {
+            let name_len = octet::run(name, 0, PARAM_PLAIN);
+            raw = &name[name_len..];
+            if let [b'=', value @ ..] = raw {
+                let value_len = octet::run(value, 0, PARAM_PLAIN);
+                if value_len == 0 {
+                    return None;
+                }
+                raw = &value[value_len..];
+            }
+            count += 1;
+            if name_len == 0 || count > URI_PARAMS_MAX {
+                return None;
+            }
+        }
+        raw.is_empty().then_some(Self {
+            secure: false,
+            user,
+            password: None,
+            host,
+            port,
+            params: Params::new(params),
+            headers: &[],
+        })
+    }
+
     /// Parses what stands behind `sip:`.
     fn parse_rest(rest: &'b [u8], secure: bool) -> Result<Self, UriError> {
         // No `@` may stand unescaped in any other part, so the first one ends the user part.

@@ -15,6 +15,14 @@ pub struct CSeq<'b> {
 }
 
 impl<'b> CSeq<'b> {
+    /// The number of a CSeq in its usual form, with the method and one space before it.
+    /// `None` says that a second look is needed.
+    #[inline]
+    pub(crate) fn usual_number(value: &[u8], method: &[u8]) -> Option<u32> {
+        let (number, rest) = octet::leading_decimal(value)?;
+        (rest.strip_prefix(b" ")? == method).then_some(number)
+    }
+
     /// Parses `1*DIGIT LWS Method`; `None` when malformed or the number is above 2³² − 1.
     pub fn parse(value: &'b [u8]) -> Option<Self> {
         let (digits, method) = parts(value)?;

@@ -162,7 +162,7 @@ pub(crate) const KNOWN_COUNT: usize = 74;
 use KnownHeader as H;
 
 /// Names in the order of the enum.
-const NAMES: [(H, &str); KNOWN_COUNT] = [
+pub(crate) const NAMES: [(H, &str); KNOWN_COUNT] = [
     (H::Accept, "Accept"),
     (H::AcceptContact, "Accept-Contact"),
     (H::AcceptEncoding, "Accept-Encoding"),
@@ -252,35 +252,6 @@ impl KnownHeader {
 
     /// The header that `name` names, in any case, in full or compact form.
     pub fn from_name(name: &[u8]) -> Option<Self> {
-        Self::from_usual_spelling(name).or_else(|| Self::from_any_case(name))
-    }
-
-    /// The headers of an ordinary call as nearly everybody spells them: compared as whole words.
-    #[inline]
-    fn from_usual_spelling(name: &[u8]) -> Option<Self> {
-        let (spelling, header): (&[u8], H) = match name.len() {
-            2 => return (name == b"To").then_some(H::To),
-            3 => return (name == b"Via").then_some(H::Via),
-            4 if name[0] == b'C' => return (name == b"CSeq").then_some(H::CSeq),
-            4 => return (name == b"From").then_some(H::From),
-            5 if name[0] == b'A' => return (name == b"Allow").then_some(H::Allow),
-            5 => return (name == b"Route").then_some(H::Route),
-            7 if name[1] == b'a' => return (name == b"Call-ID").then_some(H::CallId),
-            7 => return (name == b"Contact").then_some(H::Contact),
-            9 => return (name == b"Supported").then_some(H::Supported),
-            10 => return (name == b"User-Agent").then_some(H::UserAgent),
-            12 => match name[0] {
-                b'M' => (b"Max-Forwards", H::MaxForwards),
-                b'C' => (b"Content-Type", H::ContentType),
-                _ => (b"Record-Route", H::RecordRoute),
-            },
-            14 => return (name == b"Content-Length").then_some(H::ContentLength),
-            _ => return None,
-        };
-        (name == spelling).then_some(header)
-    }
-
-    fn from_any_case(name: &[u8]) -> Option<Self> {
         let first = name.first()?.to_ascii_lowercase();
         if name.len() == 1 {
             return Self::from_compact(first);

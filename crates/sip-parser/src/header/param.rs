@@ -109,6 +109,47 @@ impl<'b> ParamCursor<'b> {
     /// Errors: `NameAddrSyntax` (the caller renames it) and `ParamsTooMany`.
     #[inline]
     pub(crate) fn next_param(&mut self) -> Result<Option<Param<'b>>, Fault> {
+        if self.at == self.bytes.len() {
+            return Ok(None);
+        }
+        if let Some(param) = self.next_plain() {
+            return Ok(Some(param));
+        }
+        self.next_any()
+    }
+
+    /// The next parameter when it is as most are: a token and a value without quotes, with no white space between.
+    /// `None` says that a second look is needed.
+    #[inline]
+    fn next_plain(&mut self) -> Option<Param<'b>> {
+        let bytes = self.bytes;
+        let [b';', name @ ..] = bytes.get(self.at..)? else {
+            return None;
+        };
+        let name_len = octet::run(name, 0, TOKEN);
+        let (name, after) = name.split_at_checked(name_len)?;
+        let (value, rest) = match after {
+            [b'=', value @ ..] => {
+                let value_len = octet::run(value, 0, VALUE);
+                let (value, rest) = value.split_at_checked(value_len)?;
+                (Some(value), rest)
+            }
+            _ => (None, after),
+        };
+        let is_plain = !name.is_empty()
+            && value != Some(b"")
+            && matches!(rest, [] | [b';' | b',', ..])
+            && self.left > 0;
+        is_plain.then(|| {
+            self.left -= 1;
+            self.at = bytes.len() - rest.len();
+            self.end = self.at;
+            Param { name, value }
+        })
+    }
+
+    /// The next parameter, however it is written.
+    fn next_any(&mut self) -> Result<Option<Param<'b>>, Fault> {
         let bytes = self.bytes;
         loop {
             let semicolon = octet::skip_lws(bytes, self.at);

@@ -4,7 +4,7 @@
 
 use super::param::{Fault, ParamCursor, Params};
 use crate::error::{ParseError, ParseErrorKind};
-use crate::octet::{self, DIGIT, HOST, TOKEN};
+use crate::octet::{self, DIGIT, TOKEN};
 use crate::uri::host::Host;
 
 /// One Via value.
@@ -129,6 +129,28 @@ fn port_number(digits: &[u8]) -> Option<u16> {
 /// `protocol-name SLASH protocol-version SLASH transport`: version, transport and the offset behind.
 #[inline]
 fn sent_protocol(bytes: &[u8], start: usize) -> Result<(&[u8], &[u8], usize), Fault> {
+    if let [
+        b'S',
+        b'I',
+        b'P',
+        b'/',
+        b'2',
+        b'.',
+        b'0',
+        b'/',
+        b'U',
+        b'D',
+        b'P',
+        b' ',
+        ..,
+    ] = &bytes[start..]
+    {
+        return Ok((
+            &bytes[start + 4..start + 7],
+            &bytes[start + 8..start + 11],
+            start + 11,
+        ));
+    }
     let version_start = if bytes[start..].starts_with(b"SIP/2.0/") {
         start + 4
     } else {
@@ -164,14 +186,18 @@ fn slash(bytes: &[u8], at: usize) -> Result<usize, Fault> {
 /// `host [ COLON port ]`: both, and the offset behind.
 #[inline]
 fn sent_by(bytes: &[u8], start: usize) -> Result<(Host<'_>, Option<u16>, usize), Fault> {
-    let host_end = match bytes.get(start) {
-        Some(b'[') => {
-            let close = memchr::memchr(b']', &bytes[start..]).ok_or_else(|| fault(start))?;
-            start + close + 1
+    let (host, host_len) = match &bytes[start..] {
+        reference @ [b'[', ..] => {
+            let len = memchr::memchr(b']', reference).ok_or_else(|| fault(start))? + 1;
+            (Host::parse(&reference[..len]), len)
         }
-        _ => octet::run(bytes, start, HOST),
+        other => match Host::parse_prefix(other) {
+            Some((host, len)) => (Some(host), len),
+            None => (None, 0),
+        },
     };
-    let host = Host::parse(&bytes[start..host_end]).ok_or_else(|| fault(start))?;
+    let host = host.ok_or_else(|| fault(start))?;
+    let host_end = start + host_len;
     let colon = octet::skip_lws(bytes, host_end);
     if bytes.get(colon) != Some(&b':') {
         return Ok((host, None, host_end));

@@ -42,3 +42,29 @@ fn folds_are_white_space_to_trim() {
     assert_eq!(trim(b"\r\n  a b \r\n\t"), b"a b");
     assert_eq!(trim(b" \t "), b"");
 }
+
+#[test]
+fn a_line_ends_at_its_first_control_octet_up_to_cr() {
+    let rest = b"more octets than are looked at at once\r\n";
+    for length in 0..80 {
+        let line = "x\u{e}\u{1f}\u{7f}é y".repeat(length / 8 + 1);
+        let line = &line.as_bytes()[..length];
+        assert_eq!(ordinary_line_len(line), None);
+        for control in 0..14 {
+            let text = [line, &[control], rest].concat();
+            assert_eq!(ordinary_line_len(&text), Some(length));
+        }
+    }
+}
+
+#[test]
+fn an_octet_is_found_in_a_word() {
+    for needle in 0..=u8::MAX {
+        for index in 0..8 {
+            let mut octets = [needle ^ 1; 8];
+            assert_eq!(position_in_word(u64::from_le_bytes(octets), needle), 8);
+            octets[index..].fill(needle);
+            assert_eq!(position_in_word(u64::from_le_bytes(octets), needle), index);
+        }
+    }
+}

@@ -33,6 +33,19 @@ impl<'b> Host<'b> {
         }
     }
 
+    /// Reads the name or IPv4 address at the start of `bytes`; gives also its length.
+    /// `None` when there is neither, and for an IPv6 reference.
+    #[inline]
+    pub(crate) fn parse_prefix(bytes: &'b [u8]) -> Option<(Self, usize)> {
+        if let Some((address, len)) = ipv4_prefix(bytes)
+            && !bytes.get(len).is_some_and(|octet| octet::is(*octet, HOST))
+        {
+            return Some((Self::V4(address), len));
+        }
+        let len = octet::run(bytes, 0, HOST);
+        Some((Self::parse(&bytes[..len])?, len))
+    }
+
     /// The address, if the host is one.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
@@ -81,27 +94,35 @@ fn is_dotted(host: &[u8]) -> bool {
 }
 
 fn ipv4(host: &[u8]) -> Option<Ipv4Addr> {
+    let (address, len) = ipv4_prefix(host)?;
+    (len == host.len()).then_some(address)
+}
+
+/// The IPv4 address at the start of `bytes`, and its length; what follows is not looked at, but for a digit too many.
+#[inline]
+fn ipv4_prefix(bytes: &[u8]) -> Option<(Ipv4Addr, usize)> {
     let mut octets = [0u8; 4];
-    let mut index = 0;
-    let (mut value, mut digits) = (0u16, 0);
-    for &octet in host {
-        if octet == b'.' {
-            if digits == 0 || index == 3 {
-                return None;
-            }
-            octets[index] = u8::try_from(value).ok()?;
-            index += 1;
-            (value, digits) = (0, 0);
-        } else {
-            if digits == 3 {
-                return None;
-            }
-            value = value * 10 + u16::from(octet.checked_sub(b'0').filter(|digit| *digit < 10)?);
-            digits += 1;
+    let mut rest = bytes;
+    for (index, octet) in octets.iter_mut().enumerate() {
+        if index > 0 {
+            rest = rest.strip_prefix(b".")?;
         }
+        let mut value = 0u16;
+        let mut digits = 0;
+        while let [digit @ b'0'..=b'9', after @ ..] = rest {
+            value = value * 10 + u16::from(digit - b'0');
+            digits += 1;
+            rest = after;
+            if digits > 3 {
+                return None;
+            }
+        }
+        if digits == 0 {
+            return None;
+        }
+        *octet = u8::try_from(value).ok()?;
     }
-    octets[3] = u8::try_from(value).ok()?;
-    (index == 3 && digits > 0).then(|| Ipv4Addr::from(octets))
+    Some((Ipv4Addr::from(octets), bytes.len() - rest.len()))
 }
 
 #[cfg(test)]
