@@ -18,8 +18,8 @@ use crate::prefix::Prefix;
 use crate::schema::{Column, TableKind};
 use crate::snapshot::GatewayHost;
 use crate::tables::{
-    CustomerAddressRow, CustomerRow, GatewayRow, PlanMode, PlanRow, RateRow, RouteRow, Tables,
-    VendorRow,
+    CustomerAddressRow, CustomerRow, Forking, GatewayRow, On6xx, PlanMode, PlanRow, RateRow,
+    RouteRow, Tables, VendorRow,
 };
 use crate::transport::Transport;
 
@@ -101,6 +101,7 @@ pub fn cells_of(tables: &Tables, kind: TableKind, row: usize, out: &mut Vec<Stri
             out.extend([
                 row.name.clone(),
                 row.mode.as_str().to_owned(),
+                row.forking.as_str().to_owned(),
                 row.max_attempts.to_string(),
                 text(row.margin_min),
                 or_empty(&row.lookup),
@@ -149,6 +150,8 @@ fn write_vendor(row: &VendorRow, out: &mut Vec<String>) {
         row.strip.to_string(),
         row.prepend.clone(),
         row.enabled.to_string(),
+        row.redirect.to_string(),
+        row.on_6xx.as_str().to_owned(),
     ]);
 }
 
@@ -205,7 +208,7 @@ impl<'a> RowReader<'a, '_> {
         let (strip, prepend, enabled, lookup) = (
             self.strip(),
             self.prepend(),
-            self.flag("enabled"),
+            self.flag("enabled", true),
             self.lookup(),
         );
         let (lookup, lookup_query) = lookup?;
@@ -246,7 +249,9 @@ impl<'a> RowReader<'a, '_> {
             self.currency(),
         );
         let (cps_limit, channel_limit) = (self.limit("cps_limit"), self.limit("channel_limit"));
-        let (strip, prepend, enabled) = (self.strip(), self.prepend(), self.flag("enabled"));
+        let (strip, prepend, enabled) = (self.strip(), self.prepend(), self.flag("enabled", true));
+        let redirect = self.flag("redirect", false);
+        let on_6xx = self.word_of("on_6xx", &On6xx::ALL, On6xx::as_str);
         Some(VendorRow {
             id,
             name: name?,
@@ -257,6 +262,8 @@ impl<'a> RowReader<'a, '_> {
             strip: strip?,
             prepend: prepend?,
             enabled: enabled?,
+            redirect: redirect?,
+            on_6xx: on_6xx?.unwrap_or(On6xx::Next),
         })
     }
 
@@ -286,11 +293,13 @@ impl<'a> RowReader<'a, '_> {
             self.mode(),
             self.number("max_attempts", 1..=20),
         );
+        let forking = self.word_of("forking", &Forking::ALL, Forking::as_str);
         let (margin_min, lookup) = (self.decimal("margin_min", true), self.lookup());
         let (lookup, lookup_query) = lookup?;
         Some(PlanRow {
             name: name?,
             mode: mode?,
+            forking: forking?.unwrap_or(Forking::Serial),
             max_attempts: max_attempts?.map_or(5, |attempts| u8::try_from(attempts).unwrap_or(20)),
             margin_min: margin_min?,
             lookup,
@@ -301,7 +310,7 @@ impl<'a> RowReader<'a, '_> {
     fn route(&mut self) -> Option<RouteRow> {
         let (plan, prefix, vendor) = (self.name("plan"), self.prefix(), self.name("vendor"));
         let (priority, weight) = (self.word("priority"), self.word("weight"));
-        let (schedule, enabled) = (self.schedule(), self.flag("enabled"));
+        let (schedule, enabled) = (self.schedule(), self.flag("enabled", true));
         Some(RouteRow {
             plan: plan?,
             prefix: prefix?,
@@ -457,9 +466,9 @@ impl<'a> RowReader<'a, '_> {
             .map(|value| value.map_or(0, |value| u8::try_from(value).unwrap_or(32)))
     }
 
-    fn flag(&mut self, column: &str) -> Option<bool> {
+    fn flag(&mut self, column: &str, default: bool) -> Option<bool> {
         match self.cell(column) {
-            "" => Some(true),
+            "" => Some(default),
             cell if cell.eq_ignore_ascii_case("true") => Some(true),
             cell if cell.eq_ignore_ascii_case("false") => Some(false),
             cell => self.fault(column, format!("{} is neither", quoted(cell))),
@@ -531,14 +540,38 @@ impl<'a> RowReader<'a, '_> {
     }
 
     fn mode(&mut self) -> Option<PlanMode> {
-        let cell = self.cell("mode");
-        if let Some(mode) = PlanMode::ALL.into_iter().find(|mode| mode.as_str() == cell) {
-            return Some(mode);
+        match self.word_of("mode", &PlanMode::ALL, PlanMode::as_str)? {
+            Some(mode) => Some(mode),
+            None => self.fault(
+                "mode",
+                "\"\" is not a mode; allowed: lcr, static".to_owned(),
+            ),
         }
-        let hint = hint(cell, PlanMode::ALL.iter().map(|mode| mode.as_str()));
+    }
+
+    /// One of a few words; `None` inside for an empty cell.
+    fn word_of<T: Copy>(
+        &mut self,
+        column: &str,
+        all: &[T],
+        name: fn(T) -> &'static str,
+    ) -> Option<Option<T>> {
+        let cell = self.cell(column);
+        if cell.is_empty() {
+            return Some(None);
+        }
+        if let Some(word) = all.iter().find(|word| name(**word) == cell) {
+            return Some(Some(*word));
+        }
+        let words: Vec<&str> = all.iter().map(|word| name(*word)).collect();
+        let hint = hint(cell, words.iter().copied());
         self.fault(
-            "mode",
-            format!("{} is not a mode; allowed: lcr, static{hint}", quoted(cell)),
+            column,
+            format!(
+                "{} is not a {column}; allowed: {}{hint}",
+                quoted(cell),
+                words.join(", ")
+            ),
         )
     }
 

@@ -405,6 +405,8 @@ impl<'t> Compiler<'t> {
                         prepend: row.prepend.clone(),
                     },
                     enabled: row.enabled,
+                    redirect: row.redirect,
+                    on_6xx: row.on_6xx,
                     sheet: row
                         .rate_sheet
                         .as_ref()
@@ -442,6 +444,7 @@ impl Plan {
         Self {
             name: row.name.clone(),
             mode: row.mode,
+            forking: row.forking,
             max_attempts: usize::from(row.max_attempts),
             lookup: row.lookup_query.as_deref().map(|query| Lookup {
                 query: query.into(),

@@ -14,7 +14,7 @@ use crate::number::dialled;
 use crate::prefix::Prefix;
 use crate::select::{RouteOutcome, RouteQuery, TargetSet};
 use crate::snapshot::{Plan, PlanRoute, Snapshot, VendorIndex};
-use crate::tables::PlanMode;
+use crate::tables::{Forking, PlanMode};
 
 /// Why a vendor is not tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -98,6 +98,8 @@ pub struct ExplainedCandidate {
 pub struct ExplainedTarget {
     /// 1 for the first.
     pub order: usize,
+    /// 1 for the first group; targets of one group are tried at the same time.
+    pub group: usize,
     /// Name of the vendor.
     pub vendor: String,
     /// Its gateway.
@@ -135,6 +137,8 @@ pub struct Explanation {
     pub plan: String,
     /// Mode of the plan.
     pub mode: Option<PlanMode>,
+    /// Whether the plan tries targets of equal rank at the same time.
+    pub forking: Option<Forking>,
     /// Most targets of a call.
     pub max_attempts: usize,
     /// The plan's least margin.
@@ -169,6 +173,7 @@ impl Explanation {
     pub(crate) fn plan(&mut self, plan: &Plan) {
         self.plan.clone_from(&plan.name);
         self.mode = Some(plan.mode);
+        self.forking = Some(plan.forking);
         self.max_attempts = plan.max_attempts;
         self.margin_min = plan.margin_min;
     }
@@ -227,6 +232,7 @@ impl Explanation {
                 let gateway = snapshot.gateway(target.gateway);
                 ExplainedTarget {
                     order,
+                    group: usize::from(target.group) + 1,
                     vendor: snapshot.vendor(target.vendor).name.clone(),
                     gateway: gateway.host.to_string(),
                     transport: gateway.transport.as_str(),
@@ -300,9 +306,13 @@ impl fmt::Display for Explanation {
             self.at, self.route_version
         )?;
         if let Some(mode) = self.mode {
+            let forking = match self.forking {
+                Some(Forking::Parallel) => ", parallel",
+                _ => "",
+            };
             write!(
                 f,
-                "plan      {} ({}, at most {} attempts",
+                "plan      {} ({}{forking}, at most {} attempts",
                 self.plan,
                 mode.as_str(),
                 self.max_attempts
@@ -320,19 +330,28 @@ impl fmt::Display for Explanation {
         for candidate in &self.candidates {
             write_candidate(f, candidate)?;
         }
+        let mut first: Option<&ExplainedTarget> = None;
         for target in &self.targets {
             let ExplainedTarget {
                 order,
+                group,
                 vendor,
                 gateway,
                 transport,
                 callee_sent,
             } = target;
-            writeln!(
+            write!(
                 f,
                 "  {order}. {vendor} at {gateway} ({transport}), number {}",
                 or_dash(callee_sent)
             )?;
+            match first.filter(|first| first.group == *group) {
+                Some(first) => writeln!(f, ", at the same time as {}", first.order)?,
+                None => {
+                    first = Some(target);
+                    writeln!(f)?;
+                }
+            }
         }
         Ok(())
     }

@@ -41,8 +41,8 @@ pub use snapshot::{
     Vendor, VendorIndex,
 };
 pub use tables::{
-    CustomerAddressRow, CustomerRow, GatewayRow, PlanMode, PlanRow, RateRow, RouteRow, Tables,
-    VendorRow,
+    CustomerAddressRow, CustomerRow, Forking, GatewayRow, On6xx, PlanMode, PlanRow, RateRow,
+    RouteRow, Tables, VendorRow,
 };
 pub use transport::Transport;
 pub use trunk::{SlotRegistry, TRUNKS_MAX, TrunkCounters, TrunkId, TrunkSide};

@@ -56,6 +56,10 @@ const CHANNELS: &str = "whole number 0 to 1000000, concurrent calls; empty: unli
 const STRIP: &str = "whole number 0 to 32; empty: 0";
 const PREPEND: &str = "up to 32 of 0-9 * # and letters, perhaps with a leading +; empty: nothing";
 const ENABLED: &str = "true or false; empty: true";
+const REDIRECT: &str = "true or false: follow its 3xx, to its own gateways only; empty: false";
+const ON_6XX: &str = "next or stop: what its 6xx does to the hunt; empty: next";
+const FORKING: &str =
+    "serial or parallel: targets of equal rank one by one or at once; empty: serial";
 const PRIORITY: &str = "whole number 0 to 65535, lower first; empty: 1";
 const WEIGHT: &str = "whole number 0 to 65535; empty: 1";
 const LOOKUP: &str = "sql; empty: none";
@@ -157,6 +161,8 @@ impl TableKind {
                         optional("strip", STRIP),
                         optional("prepend", PREPEND),
                         optional("enabled", ENABLED),
+                        optional("redirect", REDIRECT),
+                        optional("on_6xx", ON_6XX),
                     ]
                 }
             }
@@ -183,6 +189,7 @@ impl TableKind {
                     &[
                         required("name", NAME),
                         required("mode", "lcr or static"),
+                        optional("forking", FORKING),
                         optional("max_attempts", "whole number 1 to 20; empty: 5"),
                         optional(
                             "margin_min",

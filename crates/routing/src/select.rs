@@ -19,6 +19,9 @@
 //!    among equals a shuffle by weight that depends on the call alone; then name.
 //! 6. *Targets.* Each vendor becomes its gateways: priority, lowest first, equals shuffled by weight; until the plan's
 //!    `max_attempts` targets are there. The vendor's `strip` and `prepend` make the number it is sent.
+//! 7. *Groups.* In a `parallel` plan, vendors that only the draw by weight tells apart are one group, and so are the first
+//!    gateways of each; their second ones are the next group. Else every target is a group of its own. Weight 0 keeps a
+//!    vendor behind the group.
 
 use std::cmp::Ordering;
 
@@ -32,7 +35,7 @@ use crate::prefix::Prefix;
 use crate::snapshot::{
     Customer, CustomerIndex, GatewayIndex, Plan, PlanRoute, Snapshot, Vendor, VendorIndex,
 };
-use crate::tables::PlanMode;
+use crate::tables::{Forking, PlanMode};
 
 /// What is to be routed.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +99,8 @@ pub struct Target {
     pub terms: Option<RateTerms>,
     /// The prefix of that rate.
     pub prefix: Option<Prefix>,
+    /// Targets of one group, which stand side by side, are tried at the same time; 0 for the first group.
+    pub group: u16,
 }
 
 /// The ordered targets of one call. Reused from call to call: it keeps its memory.
@@ -145,6 +150,10 @@ struct Candidate {
 /// A gateway under consideration.
 #[derive(Clone, Copy, Debug)]
 struct RankedGateway {
+    /// Which gateway of its vendor it is, in the order of trying; decides the group.
+    round: u32,
+    /// Index of the vendor's candidate.
+    candidate: u32,
     priority: u16,
     score: f64,
     gateway: u32,
@@ -342,58 +351,100 @@ impl Snapshot {
 
     /// Step 5: which of two vendors is tried first.
     fn compare(&self, mode: PlanMode, one: &Candidate, other: &Candidate) -> Ordering {
-        let by_price = match mode {
-            PlanMode::Lcr => {
-                (one.rate.is_none(), one.rate).cmp(&(other.rate.is_none(), other.rate))
-            }
-            PlanMode::Static => Ordering::Equal,
-        };
         let name = |candidate: &Candidate| self.vendor(VendorIndex(candidate.vendor)).name.as_str();
-        by_price
-            .then(one.priority.cmp(&other.priority))
+        compare_rank(mode, one, other)
             .then(one.score.total_cmp(&other.score))
             .then_with(|| name(one).cmp(name(other)))
     }
 
-    /// Step 6: vendors into gateways.
+    /// Steps 6 and 7: vendors into gateways, gateways into groups.
     fn expand(&self, plan: &Plan, call_hash: u64, out: &mut TargetSet) {
-        for candidate in &out.candidates {
+        let TargetSet {
+            callee_routed,
+            targets,
+            candidates,
+            gateways,
+            ..
+        } = out;
+        let equal = |one: &Candidate, other: &Candidate| {
+            plan.forking == Forking::Parallel
+                && compare_rank(plan.mode, one, other).is_eq()
+                && one.score.is_finite() == other.score.is_finite()
+        };
+        let mut group = 0;
+        for rank in candidates.chunk_by(equal) {
+            self.rank_gateways(rank, call_hash, gateways);
+            for round in gateways.chunk_by(|one, other| one.round == other.round) {
+                for ranked in round {
+                    if targets.len() >= plan.max_attempts {
+                        return;
+                    }
+                    let Some(candidate) = rank.get(ranked.candidate as usize) else {
+                        continue;
+                    };
+                    let vendor = self.vendor(VendorIndex(candidate.vendor));
+                    let mut callee_sent = NumberText::new();
+                    vendor.rule.apply(callee_routed, 0, &mut callee_sent);
+                    targets.push(Target {
+                        vendor: VendorIndex(candidate.vendor),
+                        gateway: GatewayIndex(ranked.gateway),
+                        callee_sent,
+                        terms: candidate
+                            .terms
+                            .and_then(|terms| self.terms.get(terms as usize).cloned()),
+                        prefix: candidate.rate_prefix,
+                        group,
+                    });
+                }
+                group += 1;
+            }
+        }
+    }
+
+    /// The gateways of some vendors: all first ones in the vendors' order, all second ones, and so on.
+    fn rank_gateways(
+        &self,
+        vendors: &[Candidate],
+        call_hash: u64,
+        gateways: &mut Vec<RankedGateway>,
+    ) {
+        gateways.clear();
+        for (place, candidate) in (0..).zip(vendors) {
             let vendor = self.vendor(VendorIndex(candidate.vendor));
-            out.gateways.clear();
+            let start = gateways.len();
             for (ordinal, (index, gateway)) in
                 (1..).zip(self.gateways_of(VendorIndex(candidate.vendor)))
             {
                 let item = vendor.trunk.0 ^ (ordinal << 48);
-                let score = weighted_score(call_hash, item, gateway.weight);
-                out.gateways.push(RankedGateway {
+                gateways.push(RankedGateway {
+                    round: 0,
+                    candidate: place,
                     priority: gateway.priority,
-                    score,
+                    score: weighted_score(call_hash, item, gateway.weight),
                     gateway: index.0,
                 });
             }
-            out.gateways.sort_by(|one, other| {
+            let own = gateways.get_mut(start..).unwrap_or_default();
+            own.sort_by(|one, other| {
                 one.priority
                     .cmp(&other.priority)
                     .then(one.score.total_cmp(&other.score))
             });
-            for ranked in &out.gateways {
-                if out.targets.len() >= plan.max_attempts {
-                    return;
-                }
-                let mut callee_sent = NumberText::new();
-                vendor.rule.apply(&out.callee_routed, 0, &mut callee_sent);
-                out.targets.push(Target {
-                    vendor: VendorIndex(candidate.vendor),
-                    gateway: GatewayIndex(ranked.gateway),
-                    callee_sent,
-                    terms: candidate
-                        .terms
-                        .and_then(|terms| self.terms.get(terms as usize).cloned()),
-                    prefix: candidate.rate_prefix,
-                });
+            for (round, ranked) in (0..).zip(own) {
+                ranked.round = round;
             }
         }
+        gateways.sort_by_key(|ranked| ranked.round);
     }
+}
+
+/// The order of two vendors before the draw by weight: price in an `lcr` plan, then priority.
+fn compare_rank(mode: PlanMode, one: &Candidate, other: &Candidate) -> Ordering {
+    let by_price = match mode {
+        PlanMode::Lcr => (one.rate.is_none(), one.rate).cmp(&(other.rate.is_none(), other.rate)),
+        PlanMode::Static => Ordering::Equal,
+    };
+    by_price.then(one.priority.cmp(&other.priority))
 }
 
 impl Plan {

@@ -17,7 +17,7 @@ use crate::number::{NumberRule, NumberText, dialled};
 use crate::prefix::PrefixTable;
 use crate::rates::Sheet;
 use crate::sources::{OwnedRanges, SourceIndex};
-use crate::tables::PlanMode;
+use crate::tables::{Forking, On6xx, PlanMode};
 use crate::transport::Transport;
 use crate::trunk::{TrunkId, TrunkSide};
 
@@ -84,6 +84,10 @@ pub struct Vendor {
     pub rule: NumberRule,
     /// Whether calls are sent there; [`Snapshot::route`] leaves disabled vendors out.
     pub enabled: bool,
+    /// Whether its 3xx responses are followed, to its own gateways only.
+    pub redirect: bool,
+    /// What its 6xx does to the hunt.
+    pub on_6xx: On6xx,
     pub(crate) sheet: Option<u32>,
     /// Its gateways, contiguous in the snapshot, by priority.
     pub(crate) gateways: (u32, u32),
@@ -226,6 +230,7 @@ pub struct Gateway {
 pub(crate) struct Plan {
     pub(crate) name: String,
     pub(crate) mode: PlanMode,
+    pub(crate) forking: Forking,
     pub(crate) max_attempts: usize,
     pub(crate) lookup: Option<Lookup>,
     pub(crate) margin_min: Option<Decimal>,
@@ -305,6 +310,8 @@ impl Default for Nobody {
                 channel_limit: Some(0),
                 rule: NumberRule::default(),
                 enabled: false,
+                redirect: false,
+                on_6xx: On6xx::Next,
                 sheet: None,
                 gateways: (0, 0),
             },

@@ -78,6 +78,10 @@ pub struct VendorRow {
     pub prepend: String,
     /// Whether calls are sent there.
     pub enabled: bool,
+    /// Whether its 3xx responses are followed, to its own gateways only.
+    pub redirect: bool,
+    /// What its 6xx does to the hunt.
+    pub on_6xx: On6xx,
 }
 
 /// Where a vendor is reached.
@@ -95,6 +99,54 @@ pub struct GatewayRow {
     pub weight: u16,
     /// Seconds between OPTIONS probes; 0: none.
     pub probe_interval_s: u32,
+}
+
+/// What a vendor's 6xx does to the hunt (RFC 3261 §16.7(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum On6xx {
+    /// A failed attempt: the next target is tried.
+    Next,
+    /// The end: other branches are cancelled, no target is tried any more.
+    Stop,
+}
+
+impl On6xx {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Next, Self::Stop];
+
+    /// The word used in CSV.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+/// Whether equal targets of a plan are tried one after another or at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forking {
+    /// One after another.
+    Serial,
+    /// At the same time.
+    Parallel,
+}
+
+impl Forking {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Serial, Self::Parallel];
+
+    /// The word used in CSV.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Serial => "serial",
+            Self::Parallel => "parallel",
+        }
+    }
 }
 
 /// How a plan orders its vendors.
@@ -128,6 +180,8 @@ pub struct PlanRow {
     pub name: String,
     /// How vendors are ordered.
     pub mode: PlanMode,
+    /// Whether vendors of equal rank are tried at the same time.
+    pub forking: Forking,
     /// Most targets of one call, 1 to 20.
     pub max_attempts: u8,
     /// Least customer rate minus vendor rate, per minute; `None`: any margin, also a loss.

@@ -92,9 +92,9 @@ fn select(kind: TableKind) -> String {
     let mut sql = format!("SELECT {} AS id", if has_id(kind) { "id" } else { "0" });
     for column in kind.columns() {
         let _ = match column.name {
-            "enabled" => write!(
+            name @ ("enabled" | "redirect") => write!(
                 sql,
-                ", CASE enabled WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE CAST(enabled AS TEXT) END"
+                ", CASE {name} WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE CAST({name} AS TEXT) END"
             ),
             name => write!(sql, ", COALESCE(CAST({name} AS TEXT), '')"),
         };
@@ -176,7 +176,7 @@ async fn insert_table(
             cells_of(tables, kind, row, &mut cells);
             for (cell, column) in cells.drain(..).zip(kind.columns()) {
                 query = match column.name {
-                    "enabled" => query.bind(cell == "true"),
+                    "enabled" | "redirect" => query.bind(cell == "true"),
                     name if cell.is_empty() && !key.contains(&name) && !column.required => {
                         query.bind(None::<String>)
                     }

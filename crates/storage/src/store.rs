@@ -169,14 +169,28 @@ fn file_of(url: &str) -> Result<PathBuf, StoreError> {
 }
 
 async fn migrate(pool: &SqlitePool) -> Result<(), MigrateError> {
-    let init = include_str!("../migrations/sqlite/0001_init.sql");
-    let migrator = Migrator::with_migrations(vec![Migration::new(
-        1,
-        "init".into(),
-        MigrationType::Simple,
-        init.into_sql_str(),
-        false,
-    )]);
+    let migrations = [
+        (
+            1,
+            "init",
+            include_str!("../migrations/sqlite/0001_init.sql"),
+        ),
+        (
+            2,
+            "forking",
+            include_str!("../migrations/sqlite/0002_forking.sql"),
+        ),
+    ];
+    let migrations = migrations.map(|(version, name, sql)| {
+        Migration::new(
+            version,
+            name.into(),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
+    });
+    let migrator = Migrator::with_migrations(migrations.into());
     match migrator.run(pool).await {
         // Another process may have applied the same migration between our look and our try.
         Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) => {

@@ -17,7 +17,9 @@ fn every_table_takes_back_the_texts_it_gave() {
         ),
         (
             TableKind::Vendors,
-            &["v", "s", "EUR", "5", "", "1", "+00", "false"],
+            &[
+                "v", "s", "EUR", "5", "", "1", "+00", "false", "true", "stop",
+            ],
         ),
         (
             TableKind::VendorGateways,
@@ -25,7 +27,7 @@ fn every_table_takes_back_the_texts_it_gave() {
         ),
         (
             TableKind::RoutingPlans,
-            &["p", "static", "3", "-0.0010", "", ""],
+            &["p", "static", "parallel", "3", "-0.0010", "", ""],
         ),
         (
             TableKind::Routes,

@@ -195,6 +195,8 @@ fn more_trunks_than_slots_are_refused_and_take_none() {
         strip: 0,
         prepend: String::new(),
         enabled: true,
+        redirect: false,
+        on_6xx: crate::On6xx::Next,
     };
     tables.vendors = (0..TRUNKS_MAX)
         .map(|name| crate::VendorRow {

@@ -164,3 +164,42 @@ fn every_reason_to_drop_a_vendor_is_named() {
         "those tried come first"
     );
 }
+
+#[test]
+fn targets_that_are_tried_at_once_are_shown_as_a_group() {
+    let snapshot = snapshot(&[
+        (TableKind::Customers, "name,routing_plan\nacme,p\n"),
+        (
+            TableKind::CustomerAddresses,
+            "customer,address\nacme,192.0.2.0/24\n",
+        ),
+        (TableKind::Vendors, "name\na\nb\nc\n"),
+        (
+            TableKind::VendorGateways,
+            "vendor,address\na,192.0.2.1\nb,192.0.2.2\nc,192.0.2.3\n",
+        ),
+        (
+            TableKind::RoutingPlans,
+            "name,mode,forking\np,static,parallel\n",
+        ),
+        (
+            TableKind::Routes,
+            "plan,prefix,vendor,priority\np,,a,1\np,,b,1\np,,c,2\n",
+        ),
+    ]);
+    let explanation = explain(&snapshot, b"4420", "2026-12-31");
+    let text = explanation.to_string();
+    assert!(
+        text.contains("\nplan      p (static, parallel, at most 5 attempts)\n")
+            && text.ends_with(
+                "  1. b at 192.0.2.2:5060 (udp), number 4420\n  \
+                 2. a at 192.0.2.1:5060 (udp), number 4420, at the same time as 1\n  \
+                 3. c at 192.0.2.3:5060 (udp), number 4420\n"
+            ),
+        "{text}"
+    );
+    let json = serde_json::to_value(&explanation).unwrap();
+    assert_eq!(json["forking"], "parallel");
+    let groups: Vec<_> = (0..3).map(|at| &json["targets"][at]["group"]).collect();
+    assert_eq!(groups, [1, 1, 2]);
+}

@@ -370,3 +370,128 @@ fn weights_are_shares_of_the_first_place_and_of_the_second_among_the_rest() {
     let share = f64::from(second_b_after_a) / f64::from(first_a);
     assert!((0.73..0.77).contains(&share), "{share}");
 }
+
+/// The groups of a plan, each as its targets.
+fn groups(files: &[(TableKind, &str)], callee: &str) -> Vec<Vec<String>> {
+    let snapshot = snapshot(files);
+    let mut out = TargetSet::new();
+    let query = RouteQuery {
+        customer: snapshot.customer_by_name("acme").unwrap(),
+        tech_prefix_len: 0,
+        callee: callee.as_bytes(),
+        caller: b"",
+        number_override: None,
+        wall_us: 0,
+        call_hash: 7,
+    };
+    snapshot.route(&query, &mut out, None);
+    let name = |target: &Target| {
+        let host = snapshot.gateway(target.gateway).host.to_string();
+        let last = host.trim_end_matches(":5060").rsplit('.').next().unwrap();
+        format!("{}{last}", snapshot.vendor(target.vendor).name)
+    };
+    let groups = out.targets.chunk_by(|one, other| one.group == other.group);
+    groups
+        .map(|group| {
+            let mut group: Vec<_> = group.iter().map(name).collect();
+            group.sort();
+            group
+        })
+        .collect()
+}
+
+#[test]
+fn a_parallel_plan_tries_targets_of_equal_rank_at_once() {
+    const FOUR: (TableKind, &str) = (TableKind::Vendors, "name\na\nb\nc\nd\n");
+    const RATED: (TableKind, &str) = (TableKind::Vendors, "name,rate_sheet\na,a\nb,b\nc,c\nd,\n");
+    const TWO_EACH: (TableKind, &str) = (
+        TableKind::VendorGateways,
+        "vendor,address,priority\na,192.0.2.1,1\na,192.0.2.2,2\na,192.0.2.3,2\nb,192.0.2.4,1\nc,192.0.2.6,9\nc,192.0.2.7,10\n",
+    );
+    let rates = "sheet,prefix,rate\na,,0.02\nb,,0.010\nc,,0.01\n";
+    let cases: [(&str, &str, (TableKind, &str), (TableKind, &str), &[&[&str]]); 9] = [
+        (
+            "name,mode,forking\np,static,serial\n",
+            "plan,prefix,vendor,priority\np,,a,1\np,,b,1\n",
+            FOUR,
+            GATEWAYS,
+            &[&["a1"], &["b2"]],
+        ),
+        (
+            "name,mode,forking\np,static,parallel\n",
+            "plan,prefix,vendor,priority\np,,a,2\np,,b,1\np,,c,2\np,,d,1\n",
+            FOUR,
+            GATEWAYS,
+            &[&["b2", "d4"], &["a1", "c3"]],
+        ),
+        // Weight 0 stays behind.
+        (
+            "name,mode,forking\np,static,parallel\n",
+            "plan,prefix,vendor,priority,weight\np,,a,1,0\np,,b,1,5\np,,c,1,9\np,,d,1,0\n",
+            FOUR,
+            GATEWAYS,
+            &[&["b2", "c3"], &["a1", "d4"]],
+        ),
+        // The longest prefix alone counts in a static plan.
+        (
+            "name,mode,forking\np,static,parallel\n",
+            "plan,prefix,vendor\np,,a\np,44,b\np,44,c\n",
+            FOUR,
+            GATEWAYS,
+            &[&["b2", "c3"]],
+        ),
+        // Equal prices, however they are written; unknown prices are equal to each other.
+        (
+            "name,mode,forking\np,lcr,parallel\n",
+            "plan,prefix,vendor\np,,a\np,,b\np,,c\np,,d\n",
+            RATED,
+            GATEWAYS,
+            &[&["b2", "c3"], &["a1"], &["d4"]],
+        ),
+        // Among equal prices the priority decides.
+        (
+            "name,mode,forking\np,lcr,parallel\n",
+            "plan,prefix,vendor,priority\np,,a,1\np,,b,2\np,,c,1\n",
+            RATED,
+            GATEWAYS,
+            &[&["c3"], &["b2"], &["a1"]],
+        ),
+        // A vendor is never tried twice at once: its second gateway waits for the first ones.
+        (
+            "name,mode,forking,max_attempts\np,static,parallel,9\n",
+            "plan,prefix,vendor\np,,a\np,,b\np,,c\n",
+            FOUR,
+            TWO_EACH,
+            &[&["a1", "b4", "c6"], &["a2", "c7"], &["a3"]],
+        ),
+        // max_attempts counts targets, and cuts a group.
+        (
+            "name,mode,forking,max_attempts\np,static,parallel,4\n",
+            "plan,prefix,vendor\np,,a\np,,b\np,,c\n",
+            FOUR,
+            TWO_EACH,
+            &[&["a1", "b4", "c6"], &["a2"]],
+        ),
+        (
+            "name,mode,forking,max_attempts\np,static,parallel,1\n",
+            "plan,prefix,vendor,priority\np,,a,1\np,,b,1\n",
+            FOUR,
+            GATEWAYS,
+            &[&["a1"]],
+        ),
+    ];
+    for (plans, routes, vendors, gateways, expected) in cases {
+        let found = groups(
+            &[
+                CUSTOMER,
+                vendors,
+                gateways,
+                (TableKind::RoutingPlans, plans),
+                (TableKind::Routes, routes),
+                (TableKind::Rates, rates),
+            ],
+            "4420",
+        );
+        assert_eq!(found, expected, "{plans}{routes}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::tables::{RateRow, RouteRow, Tables, VendorRow};
+use crate::tables::{Forking, RateRow, RouteRow, Tables, VendorRow};
 use crate::testing::{Random, read};
 use crate::{SlotRegistry, compile};
 
@@ -20,13 +20,14 @@ struct Call {
 /// A rate: prefix and price.
 type Rate = (String, String);
 
-/// What both must agree on: outcome, routed number, customer's rate, and for each target vendor, gateway, number, rate.
+/// What both must agree on: outcome, routed number, customer's rate, and for each target vendor, gateway, number, rate,
+/// group.
 #[derive(Debug, PartialEq)]
 struct Answer {
     outcome: RouteOutcome,
     routed: String,
     customer_rate: Option<Rate>,
-    targets: Vec<(String, String, String, Option<Rate>)>,
+    targets: Vec<(String, String, String, Option<Rate>, u16)>,
 }
 
 fn digits_of(number: &str) -> String {
@@ -176,7 +177,20 @@ fn reference(tables: &Tables, call: &Call) -> Answer {
                 .then(vendor.name.cmp(&other_vendor.name))
         },
     );
-    for (_, vendor, rate) in kept {
+    // Vendors whose order only the draw decides share a rank; those of weight 0 are behind it.
+    let mut ranks = Vec::new();
+    let mut ranked = Vec::new();
+    for (route, vendor, rate) in kept {
+        let price = rate.map(|rate| rate.terms.rate);
+        let rank = match (plan.forking, plan.mode) {
+            (Forking::Serial, _) => (None, 0, route.weight == 0, vendor.name.as_str()),
+            (_, PlanMode::Lcr) => (Some(price), route.priority, route.weight == 0, ""),
+            (_, PlanMode::Static) => (None, route.priority, route.weight == 0, ""),
+        };
+        if !ranks.contains(&rank) {
+            ranks.push(rank);
+        }
+        let rank = ranks.iter().position(|known| *known == rank).unwrap();
         let mut gateways: Vec<_> = tables
             .vendor_gateways
             .iter()
@@ -199,15 +213,25 @@ fn reference(tables: &Tables, call: &Call) -> Answer {
                 .cmp(&other.0.priority)
                 .then(one.1.partial_cmp(&other.1).unwrap())
         });
-        for (gateway, _) in scored {
+        for (round, (gateway, _)) in scored.into_iter().enumerate() {
             let sent = apply(&answer.routed, 0, vendor.strip, &vendor.prepend);
-            answer.targets.push((
+            let target = (
                 vendor.name.clone(),
                 gateway.address.clone(),
                 sent,
                 rate.map(shown),
-            ));
+                0,
+            );
+            ranked.push(((rank, round), target));
         }
+    }
+    ranked.sort_by_key(|(place, _)| *place);
+    let mut places: Vec<_> = ranked.iter().map(|(place, _)| *place).collect();
+    places.dedup();
+    for (place, mut target) in ranked {
+        let group = places.iter().position(|known| *known == place).unwrap();
+        target.4 = u16::try_from(group).unwrap();
+        answer.targets.push(target);
     }
     answer.targets.truncate(usize::from(plan.max_attempts));
     answer
@@ -246,6 +270,7 @@ fn compiled(snapshot: &Snapshot, tables: &Tables, call: &Call, out: &mut TargetS
             host,
             target.callee_sent.to_string(),
             rate,
+            target.group,
         )
     });
     Answer {
@@ -276,8 +301,12 @@ fn check_explanation(
             .candidates
             .iter()
             .filter(|candidate| candidate.dropped.is_none());
-        let mut tried = explained;
-        tried.dedup();
+        let mut tried: Vec<String> = Vec::new();
+        for vendor in explained {
+            if !tried.contains(&vendor) {
+                tried.push(vendor);
+            }
+        }
         assert_eq!(
             kept.map(|candidate| candidate.vendor.clone())
                 .collect::<Vec<_>>(),
@@ -327,10 +356,13 @@ fn random_tables(random: &mut Random) -> Tables {
     let margin = pick(random, &["-0.2", "0", "0.1"]);
     let attempts = 1 + random.below(8);
     let plans = format!(
-        "name,mode,margin_min,max_attempts\np0,{},{margin},{attempts}\np1,{},,\np2,{},,\n",
+        "name,mode,margin_min,max_attempts,forking\np0,{},{margin},{attempts},{}\np1,{},,,{}\np2,{},,,{}\n",
         pick(random, &["lcr", "static"]),
+        pick(random, &["", "serial", "parallel"]),
         pick(random, &["lcr", "static"]),
+        pick(random, &["serial", "parallel"]),
         pick(random, &["lcr", "static"]),
+        pick(random, &["serial", "parallel"]),
     );
     let mut keys = BTreeSet::new();
     let mut routes = String::from("plan,prefix,vendor,priority,weight,enabled\n");
