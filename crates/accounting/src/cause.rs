@@ -70,7 +70,7 @@ pub enum Cause {
     Unreachable,
     /// The vendor asked for credentials (401, 407).
     VendorAuth,
-    /// The vendor redirected (3xx) and redirections are not followed.
+    /// The vendor redirected (3xx).
     VendorRedirect,
     /// The vendor failed with a 5xx.
     #[serde(rename = "vendor_5xx")]
@@ -97,6 +97,8 @@ pub enum Cause {
     CseqOrder,
     /// The process ended while the call was being set up or was up, and could not take it up again.
     Restart,
+    /// The request allowed not even one branch (440, RFC 5393 §5.3.3).
+    MaxBreadth,
     /// None of the above; the status says more.
     Other,
     /// The request came back to this node as it had left it (482, RFC 5393 §4.2).
@@ -152,6 +154,7 @@ impl Cause {
         Self::UnknownDialog,
         Self::CseqOrder,
         Self::Restart,
+        Self::MaxBreadth,
         Self::Other,
         Self::LoopDetected,
         Self::SessionExpired,
@@ -204,6 +207,7 @@ impl Cause {
             Self::UnknownDialog => "unknown_dialog",
             Self::CseqOrder => "cseq_order",
             Self::Restart => "restart",
+            Self::MaxBreadth => "max_breadth",
             Self::Other => "other",
             Self::LoopDetected => "loop_detected",
             Self::SessionExpired => "session_expired",

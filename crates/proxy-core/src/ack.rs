@@ -101,6 +101,7 @@ impl ProxyCore {
             Ok(to) => {
                 let mut edits = Edits::new();
                 self.edit_hop(ack, flow, &to, &branch, &mut edits);
+                crate::breadth::write_whole(ack, &mut edits);
                 let routes: Routes<'_> = leg.routes.iter().map(Vec::as_slice).collect();
                 edit_route_set(ack, &leg.target, &routes, &mut edits);
                 out.outbox

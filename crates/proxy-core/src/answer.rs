@@ -8,13 +8,16 @@ use crate::{
     config::Durability,
     context::BranchRef,
     core::ProxyCore,
-    output::{JobKind, Now, Output},
+    output::{JobKind, Notice, Now, Output},
     stats::Stat,
     timers::CoreTimer,
 };
 use accounting::{AnsweredCall, Cause, Record};
 use sip_parser::{ContactValue, Message};
 use uuid::Uuid;
+
+/// The Reason of a CANCEL to those who were not the first to answer (RFC 3326 §3.1).
+const ANSWERED_ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewhere\"";
 
 impl ProxyCore {
     /// A 2xx to an initial INVITE: the call is answered, and nothing keeps it from going upstream (§16.7(5)).
@@ -40,12 +43,18 @@ impl ProxyCore {
             return self.stats.count(Stat::ResponsesTooLate);
         }
         let gate = self.calls.at(id).is_some_and(|call| call.gate.is_some());
-        let repeated = self.calls.at(id).is_some_and(|call| {
-            call.dialogs
-                .iter()
-                .any(|dialog| dialog.state != DialogState::Early && dialog.callee.tag == tag)
+        let known = self.calls.at(id).and_then(|call| {
+            let mut dialogs = call.dialogs.iter();
+            dialogs
+                .find(|dialog| dialog.state != DialogState::Early && dialog.callee.tag == tag)
+                .map(|dialog| dialog.attempt)
         });
-        if repeated {
+        let attempt = context.branches.get(usize::from(name.branch));
+        let attempt = attempt.map_or(0, |branch| branch.attempt);
+        if known.is_some_and(|other| other != attempt) {
+            return self.on_twin_answer(now, name, id, status, response, out);
+        }
+        if known.is_some() {
             if !gate {
                 let bytes = self.answer_for_upstream(name.context, response);
                 self.send_answer(now, name, status, &bytes, out);
@@ -61,12 +70,20 @@ impl ProxyCore {
         } else if !first {
             self.stats.count(Stat::ExtraAnswers);
         }
+        if !first {
+            self.warn_of_answer(id, attempt, late, out);
+        }
         self.finish_branch(name);
         self.learn_dialog(name, response, DialogState::Up);
         self.note_answer(now, name, id, first, response);
         self.begin_session(now, name.context, id, response);
         if first {
             self.stats.count(Stat::CallsAnswered);
+            //= RFC 3261 §16.7(10): the first 2xx cancels every other branch
+            //= RFC 3326 §3.1: the CANCEL says that the call was answered elsewhere
+            if let Some(context) = self.contexts.at_mut(name.context) {
+                context.cancel_reason = Some(ANSWERED_ELSEWHERE.to_vec());
+            }
             self.cancel_branches(now, name.context, Some(name.branch), out);
         }
         if let Some(call) = self.calls.at_mut(id) {
@@ -114,6 +131,47 @@ impl ProxyCore {
             self.send_answer(now, name, status, &bytes, out);
             self.recycle(bytes);
         }
+    }
+
+    /// Two vendors reached one endpoint, which answered both with the same tag: one dialog, and two who bill it.
+    ///
+    /// The second attempt lasts as long as the call; it has no dialog of its own that a BYE could name.
+    fn on_twin_answer(
+        &mut self,
+        now: Now,
+        name: BranchRef,
+        id: Uuid,
+        status: u16,
+        response: &Message<'_>,
+        out: &mut Output,
+    ) {
+        let branch = self.contexts.branch(name);
+        if let Some(branch) = branch.filter(|branch| branch.is_pending()) {
+            let attempt = branch.attempt;
+            self.stats.count(Stat::ExtraAnswers);
+            self.warn_of_answer(id, attempt, false, out);
+            self.finish_branch(name);
+            self.note_answer(now, name, id, false, response);
+        }
+        if self.calls.at(id).is_some_and(|call| call.gate.is_none()) {
+            let bytes = self.without_via(response);
+            self.send_answer(now, name, status, &bytes, out);
+            self.recycle(bytes);
+        }
+    }
+
+    /// An answer that bills although another one, or a refusal, has gone upstream before.
+    fn warn_of_answer(&self, id: Uuid, attempt: u16, late: bool, out: &mut Output) {
+        let Some(call) = self.calls.at(id) else {
+            return;
+        };
+        let vendor = call.attempts.get(usize::from(attempt));
+        out.notices.push(Notice::FurtherAnswer {
+            cdr_id: id,
+            call_id: call.cdr.call_id.clone(),
+            vendor: vendor.map_or_else(String::new, |attempt| attempt.record.vendor.clone()),
+            late,
+        });
     }
 
     /// Sends a 2xx to an INVITE upstream, through its server transaction or past it.

@@ -342,7 +342,7 @@ pub struct CallView {
     pub call_id: String,
     /// The customer's name.
     pub customer: String,
-    /// The vendor of the latest attempt.
+    /// The vendor that answered, else that of the latest attempt.
     pub vendor: Option<String>,
     /// The caller's number.
     pub caller: String,
@@ -350,7 +350,7 @@ pub struct CallView {
     pub callee: String,
     /// Where the call came from.
     pub source: String,
-    /// Where the latest attempt went.
+    /// Where that attempt went.
     pub next_hop: Option<String>,
     /// Where it stands.
     pub state: CallState,
@@ -365,7 +365,7 @@ pub struct CallView {
 impl Call {
     pub(crate) fn view(&self, now: Now) -> CallView {
         let answered = self.attempts.iter().find_map(|attempt| attempt.answered_us);
-        let last = self.attempts.last();
+        let last = self.main_attempt();
         CallView {
             cdr_id: self.cdr.cdr_id,
             call_id: self.cdr.call_id.clone(),

@@ -193,7 +193,7 @@ impl Call {
 
     /// The attempt that the CDR's top line is about: the one that answered the call, else one that answered too late,
     /// else the last.
-    fn main_attempt(&self) -> Option<&AttemptState> {
+    pub(crate) fn main_attempt(&self) -> Option<&AttemptState> {
         let answered = self
             .answered_attempt
             .and_then(|at| self.attempts.get(usize::from(at)));

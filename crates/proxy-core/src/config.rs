@@ -61,6 +61,8 @@ pub struct Policy {
     pub hunt_after_ringing: bool,
     /// Which responses of a vendor make the next one be tried.
     pub failover: FailoverTable,
+    /// Contacts of redirecting vendors that are tried in one call, at most; 0 follows none.
+    pub redirects_max: u8,
     /// The status for a customer over its limit.
     pub limit_status: u16,
     /// What upstream hears when every vendor answered only 503 (RFC 3261 §16.7(6) asks for 500).
@@ -104,6 +106,7 @@ impl Default for Policy {
             cancel_wait_us: 32_000_000,
             hunt_after_ringing: false,
             failover: FailoverTable::default(),
+            redirects_max: 5,
             limit_status: 503,
             all_503_becomes: 500,
             max_call_us: 14_400_000_000,
@@ -194,26 +197,26 @@ pub enum Durability {
 
 /// Which final responses of a vendor make the next one be tried.
 ///
-/// The default is `3xx 401 407 408 5xx`: faults of the vendor. All else (404, 486, 603 …) is taken to be
-/// about the callee, and ends the hunt.
+/// The default is `3xx 401 407 408 5xx`: faults of the vendor. All else (404, 486 …) is taken to be
+/// about the callee, and ends the hunt. What a 6xx does is the vendor's `on_6xx`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FailoverTable {
-    next: [bool; 400],
+    next: [bool; 300],
 }
 
 impl FailoverTable {
-    /// Reads patterns: a status (`"486"`) or a class (`"5xx"`), 300 to 699.
+    /// Reads patterns: a status (`"486"`) or a class (`"5xx"`), 300 to 599.
     ///
     /// # Errors
     /// The first pattern that is neither.
     pub fn parse<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
-        let mut table = Self { next: [false; 400] };
+        let mut table = Self { next: [false; 300] };
         for pattern in patterns {
             let (first, len) = match pattern.as_bytes() {
-                [class @ b'3'..=b'6', b'x' | b'X', b'x' | b'X'] => {
+                [class @ b'3'..=b'5', b'x' | b'X', b'x' | b'X'] => {
                     (usize::from(class - b'0') * 100, 100)
                 }
-                [b'3'..=b'6', b'0'..=b'9', b'0'..=b'9'] => {
+                [b'3'..=b'5', b'0'..=b'9', b'0'..=b'9'] => {
                     (pattern.parse().map_err(|_| pattern)?, 1)
                 }
                 _ => return Err(pattern),
@@ -236,7 +239,7 @@ impl FailoverTable {
 
 impl Default for FailoverTable {
     fn default() -> Self {
-        let mut next = [false; 400];
+        let mut next = [false; 300];
         next[..100].fill(true);
         for status in [401, 407, 408] {
             next[status - 300] = true;
@@ -249,7 +252,7 @@ impl Default for FailoverTable {
 impl std::fmt::Debug for FailoverTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list()
-            .entries((300..700_u16).filter(|status| self.tries_next(*status)))
+            .entries((300..600_u16).filter(|status| self.tries_next(*status)))
             .finish()
     }
 }
@@ -266,13 +269,13 @@ mod tests {
     }
 
     #[test]
-    fn patterns_outside_300_to_699_are_refused() {
-        for bad in ["2xx", "7xx", "99", "5x", "5xxx", "", "600a"] {
+    fn patterns_outside_300_to_599_are_refused() {
+        for bad in ["2xx", "6xx", "603", "7xx", "99", "5x", "5xxx", "", "500a"] {
             assert_eq!(FailoverTable::parse([bad]), Err(bad));
         }
         assert!(
-            FailoverTable::parse(["699"])
-                .is_ok_and(|table| table.tries_next(699) && !table.tries_next(698))
+            FailoverTable::parse(["599"])
+                .is_ok_and(|table| table.tries_next(599) && !table.tries_next(598))
         );
     }
 }

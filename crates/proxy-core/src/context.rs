@@ -5,10 +5,10 @@
 
 use crate::{cookie::Cookie, cookie::Side, loops::LoopText, session_timer::SessionAsk};
 use accounting::Cause;
-use routing::{CustomerMatch, Snapshot, TargetSet};
+use routing::{CustomerMatch, GatewayIndex, NumberText, Snapshot, TargetSet};
 use slab::Slab;
 use smallvec::SmallVec;
-use std::{rc::Rc, sync::Arc};
+use std::{collections::VecDeque, rc::Rc, sync::Arc};
 use transaction_layer::{ClientId, Flow, ServerId, TimerId};
 use uuid::Uuid;
 
@@ -109,12 +109,54 @@ pub(crate) struct Hunt {
     pub(crate) targets: TargetSet,
     /// The next target to try.
     pub(crate) next: usize,
+    /// The group of the target tried last.
+    pub(crate) group: Option<u16>,
+    /// What a vendor said ends the hunt: no branch is made any more.
+    pub(crate) closed: bool,
+    /// Max-Breadth of the request (RFC 5393 §5.3.2).
+    pub(crate) breadth: u8,
+    /// Targets whose host name is being resolved.
+    pub(crate) waiting: SmallVec<[Waiting; 1]>,
+    /// Usable Contacts of redirects, in the order in which they came.
+    pub(crate) contacts: Vec<RedirectContact>,
+    /// Those still to be tried: indexes, the next one of each target first.
+    pub(crate) queued: VecDeque<u16>,
+    /// How many have been tried.
+    pub(crate) followed: u8,
+    /// A 6xx of a vendor that does not speak for the world: heard upstream when there is nothing else.
+    pub(crate) global: Option<Best>,
     /// What a lookup says the number is.
     pub(crate) number: Option<String>,
     /// Where a preloaded Route leads, instead of routing.
     pub(crate) preloaded: bool,
     /// Why the last candidate that was passed over was.
     pub(crate) passed_over: Option<Cause>,
+}
+
+/// What a branch of a hunt is made for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Destination {
+    /// Index of the target.
+    pub(crate) target: u16,
+    /// The Contact of a redirect of that target, instead of the target itself.
+    pub(crate) contact: Option<u16>,
+}
+
+/// A target that waits for its address.
+pub(crate) struct Waiting {
+    pub(crate) to: Destination,
+    /// The share that it will have.
+    pub(crate) breadth: u8,
+}
+
+/// A Contact of a redirect that leads to a gateway of the vendor that sent it.
+pub(crate) struct RedirectContact {
+    pub(crate) target: u16,
+    pub(crate) gateway: GatewayIndex,
+    /// The number it names, or that of the target.
+    pub(crate) number: NumberText,
+    /// Its URI; empty when it names no number.
+    pub(crate) uri: Vec<u8>,
 }
 
 /// Where a branch stands.
@@ -145,8 +187,10 @@ pub(crate) struct Branch {
     pub(crate) text: crate::branch::BranchText,
     /// Index of its attempt in the call.
     pub(crate) attempt: u16,
-    /// Index of its target.
-    pub(crate) target: u16,
+    /// What it was made for.
+    pub(crate) to: Destination,
+    /// Its share of the Max-Breadth; `None`: it is alone, and passes on what the request brought.
+    pub(crate) breadth: Option<u8>,
     pub(crate) state: BranchState,
     pub(crate) cancel: CancelState,
     /// Given up: its failure no longer moves the hunt.
@@ -157,6 +201,18 @@ pub(crate) struct Branch {
     pub(crate) ring: Option<TimerId>,
     pub(crate) timer_c: Option<TimerId>,
     pub(crate) cancel_wait: Option<TimerId>,
+}
+
+impl Branch {
+    /// Whether its final response is still to come.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.state != BranchState::Done
+    }
+
+    /// Whether the hunt waits for it.
+    pub(crate) fn is_live(&self) -> bool {
+        self.is_pending() && !self.abandoned
+    }
 }
 
 /// The best final response so far (§16.7(6)), ready to go upstream.
@@ -222,9 +278,16 @@ impl ResponseContext {
 
     /// Branches whose final response is still to come.
     pub(crate) fn is_pending(&self) -> bool {
-        self.branches
-            .iter()
-            .any(|branch| branch.state != BranchState::Done)
+        self.branches.iter().any(Branch::is_pending)
+    }
+
+    /// Whether the hunt waits for a branch, or for the address of a target.
+    pub(crate) fn is_hunting(&self) -> bool {
+        let waits = self
+            .hunt
+            .as_ref()
+            .is_some_and(|hunt| !hunt.waiting.is_empty());
+        waits || self.branches.iter().any(Branch::is_live)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     context::{BranchRef, BranchState, ContextRef, Kind, Role},
     cookie::Side,
     core::ProxyCore,
+    fork::NewBranch,
     forward::NextHop,
     output::{JobKind, Now, Output},
     park::Parked,
@@ -216,7 +217,7 @@ impl ProxyCore {
         };
         match self.leg_hop(now, leg) {
             Ok(flow) => {
-                self.send_branch(now, name, 0, 0, flow, out);
+                self.send_branch(now, name, NewBranch::alone(flow), out);
             }
             Err(Some(kind)) => {
                 let patience_us = self.config.policy.resolve_deadline_us;

@@ -1,4 +1,4 @@
-//! Request forwarding, RFC 3261 §16.6: the next target of a hunt, and the request as it leaves.
+//! Request forwarding, RFC 3261 §16.6: the next hop, and the request as it leaves.
 //!
 //! What changes is an `Edits` value; it is built from the request as received and the branch alone, so the same
 //! bytes can be made again for a CANCEL. Strict routers (§16.6(6)) are in `route_set.rs`. Left out: the 1300-byte rule
@@ -6,20 +6,17 @@
 
 use crate::{
     branch::BranchText,
-    calls::{AttemptState, Call},
-    context::{Branch, BranchRef, BranchState, CancelState, ContextRef, Hunt, Kind, Role, Stage},
+    breadth,
+    calls::Call,
+    context::{Branch, BranchRef, Hunt, Role},
     cookie::{self, Cookie},
     core::ProxyCore,
     names::{Known, Name},
-    output::{JobKind, Now, Output},
-    park::Parked,
+    output::{JobKind, Now},
     route_set::{Routes, edit_route_set},
-    stats::Stat,
-    timers::CoreTimer,
 };
-use accounting::{Attempt, Cause};
 use routing::GatewayHost;
-use sip_parser::{Edits, Host, Message, Method, Uri, parse_datagram};
+use sip_parser::{Edits, Host, Message, Uri, parse_datagram};
 use std::{
     io::Write as _,
     mem,
@@ -31,24 +28,12 @@ use transaction_layer::{Flow, Transport};
 /// Max-Forwards of a request that came without (§16.6(3)).
 const MAX_FORWARDS: u8 = 70;
 
-/// The largest UDP payload over IPv4, bytes.
-const UDP_PAYLOAD_MAX: usize = 65_507;
-
 /// Where the next message goes, once it is an address.
 pub(crate) enum NextHop {
     Address(SocketAddr),
     Unresolvable,
     /// The resolver must be asked.
     Ask(JobKind),
-}
-
-/// What a target needs to become a branch.
-struct Candidate {
-    host: GatewayHost,
-    vendor_trunk: u64,
-    slot: Option<(u32, Option<u32>, Option<u32>)>,
-    currency: Option<String>,
-    attempt: Attempt,
 }
 
 impl ProxyCore {
@@ -74,7 +59,7 @@ impl ProxyCore {
         }
     }
 
-    fn next_hop_by_name(
+    pub(crate) fn next_hop_by_name(
         &self,
         now: Now,
         host: &str,
@@ -113,301 +98,6 @@ impl ProxyCore {
         fits(prefer).or_else(|| (0..count).find_map(fits))
     }
 
-    /// Tries targets in order until a request is out, a name must be resolved, or none is left.
-    pub(crate) fn try_next_target(&mut self, now: Now, name: ContextRef, out: &mut Output) {
-        loop {
-            let Some(context) = self.contexts.at(name) else {
-                return;
-            };
-            if context.cancelled {
-                return self.finish_cancelled(now, name, out);
-            }
-            let (listener, call, invite) = (
-                context.flow.listener,
-                context.call,
-                context.kind == Kind::Invite,
-            );
-            let Some(candidate) = self.candidate(now, name) else {
-                return self.finish_hunt(now, name, out);
-            };
-            let hop = match &candidate.host {
-                GatewayHost::Ip(address) => NextHop::Address(*address),
-                GatewayHost::Name { host, port } => {
-                    self.next_hop_by_name(now, host, *port, Transport::Udp)
-                }
-            };
-            let flow = match hop {
-                NextHop::Address(address) => self.flow_to(address, listener),
-                NextHop::Unresolvable => None,
-                NextHop::Ask(kind) => {
-                    let patience_us = self.config.policy.resolve_deadline_us;
-                    let job = self.park(now, Parked::Context(name), kind, patience_us, out);
-                    if let Some(context) = self.contexts.at_mut(name) {
-                        context.parked = Some(job);
-                    }
-                    return;
-                }
-            };
-            let target = self.pass_target(name);
-            let Some(flow) = flow else {
-                self.note_unreachable_attempt(now, name, candidate);
-                continue;
-            };
-            if invite
-                && let Some((slot, channels, cps)) = candidate.slot
-                && self.take_limits(now, slot, channels, cps).is_err()
-            {
-                self.stats.count(Stat::VendorLimited);
-                self.pass_over(name, Cause::VendorLimit);
-                continue;
-            }
-            let attempt = call.map_or(0, |id| self.add_attempt(id, candidate, flow.remote));
-            return self.send_branch(now, name, target, attempt, flow, out);
-        }
-    }
-
-    /// The target that is next, with all that its attempt will record.
-    fn candidate(&self, now: Now, name: ContextRef) -> Option<Candidate> {
-        let context = self.contexts.at(name)?;
-        let hunt = context.hunt.as_ref()?;
-        let started_us = context
-            .call
-            .and_then(|id| self.calls.at(id))
-            .map_or(now.wall_us, |call| call.wall(Self::at(now)));
-        let attempt = |vendor: &str, next_hop: String, callee_sent: &str| Attempt {
-            vendor: vendor.to_owned(),
-            next_hop,
-            started_us,
-            ring_us: None,
-            answer_us: None,
-            ended_us: None,
-            duration_us: 0,
-            status: 0,
-            cause: Cause::Other,
-            terms: None,
-            prefix: None,
-            callee_sent: callee_sent.to_owned(),
-        };
-        if hunt.preloaded {
-            return (hunt.next == 0)
-                .then(|| self.preloaded_host(&context.request))
-                .flatten()
-                .map(|host| Candidate {
-                    attempt: attempt("", host.to_string(), ""),
-                    host,
-                    vendor_trunk: 0,
-                    slot: None,
-                    currency: None,
-                });
-        }
-        let target = hunt.targets.targets.get(hunt.next)?;
-        let vendor = hunt.snapshot.vendor(target.vendor);
-        let gateway = hunt.snapshot.gateway(target.gateway);
-        let mut attempt = attempt(
-            &vendor.name,
-            gateway.host.to_string(),
-            target.callee_sent.as_str(),
-        );
-        attempt.terms.clone_from(&target.terms);
-        attempt.prefix = target.prefix.map(|prefix| prefix.to_string());
-        Some(Candidate {
-            host: gateway.host.clone(),
-            vendor_trunk: vendor.trunk.0,
-            slot: Some((vendor.slot, vendor.channel_limit, vendor.cps_limit)),
-            currency: Some(vendor.currency.clone()),
-            attempt,
-        })
-    }
-
-    /// Where the first foreign Route leads.
-    fn preloaded_host(&self, request: &[u8]) -> Option<GatewayHost> {
-        let mut table = sip_parser::HeaderTable::default();
-        let message = parse_datagram(request, &mut table).ok()?;
-        let route = self.foreign_route(&message)?;
-        let Ok(Uri::Sip(uri)) = Uri::parse(route.uri) else {
-            return None;
-        };
-        let maddr = uri.params.get(b"maddr").and_then(Host::parse);
-        Some(match maddr.unwrap_or(uri.host) {
-            Host::V4(ip) => GatewayHost::Ip(SocketAddr::new(ip.into(), uri.port.unwrap_or(5060))),
-            Host::V6(ip) => GatewayHost::Ip(SocketAddr::new(ip.into(), uri.port.unwrap_or(5060))),
-            Host::Name(host) => GatewayHost::Name {
-                host: crate::cdr::text(host),
-                port: uri.port,
-            },
-        })
-    }
-
-    /// Moves the hunt past its next target.
-    fn pass_target(&mut self, name: ContextRef) -> u16 {
-        let hunt = self
-            .contexts
-            .at_mut(name)
-            .and_then(|context| context.hunt.as_mut());
-        hunt.map_or(0, |hunt| {
-            hunt.next += 1;
-            u16::try_from(hunt.next - 1).unwrap_or(u16::MAX)
-        })
-    }
-
-    fn pass_over(&mut self, name: ContextRef, cause: Cause) {
-        if let Some(hunt) = self
-            .contexts
-            .at_mut(name)
-            .and_then(|context| context.hunt.as_mut())
-        {
-            hunt.passed_over = Some(cause);
-        }
-    }
-
-    /// An attempt that failed before a byte was sent.
-    fn note_unreachable_attempt(&mut self, now: Now, name: ContextRef, candidate: Candidate) {
-        self.pass_over(name, Cause::DnsFailed);
-        let Some(id) = self.contexts.at(name).and_then(|context| context.call) else {
-            return;
-        };
-        if let Some(call) = self.calls.at_mut(id) {
-            let at = u16::try_from(call.attempts.len()).unwrap_or(u16::MAX);
-            call.attempts.push(AttemptState {
-                record: candidate.attempt,
-                vendor_trunk: candidate.vendor_trunk,
-                channel: None,
-                currency: candidate.currency,
-                answered_us: None,
-                closed: false,
-            });
-            let _ = call.close_attempt(at, Self::at(now), None, Cause::DnsFailed);
-        }
-    }
-
-    fn add_attempt(&mut self, id: uuid::Uuid, candidate: Candidate, remote: SocketAddr) -> u16 {
-        let Some(call) = self.calls.at_mut(id) else {
-            return 0;
-        };
-        self.stats.count(Stat::Attempts);
-        if !call.attempts.is_empty() {
-            self.stats.count(Stat::Failovers);
-        }
-        let mut record = candidate.attempt;
-        record.next_hop = remote.to_string();
-        call.cdr.transport_out = Some("udp".to_owned());
-        call.attempts.push(AttemptState {
-            record,
-            vendor_trunk: candidate.vendor_trunk,
-            channel: candidate.slot.map(|(slot, ..)| slot),
-            currency: candidate.currency,
-            answered_us: None,
-            closed: false,
-        });
-        u16::try_from(call.attempts.len() - 1).unwrap_or(u16::MAX)
-    }
-
-    /// Adds a branch and sends its request.
-    pub(crate) fn send_branch(
-        &mut self,
-        now: Now,
-        name: ContextRef,
-        target: u16,
-        attempt: u16,
-        flow: Flow,
-        out: &mut Output,
-    ) {
-        let Some(context) = self.contexts.at_mut(name) else {
-            return;
-        };
-        let text = self.branches.next(&context.loop_text);
-        context.stage = Stage::Forwarded;
-        let Ok(branch) = u8::try_from(context.branches.len()) else {
-            return;
-        };
-        let name = BranchRef {
-            context: name,
-            branch,
-        };
-        let (kind, initial) = (context.kind, matches!(context.role, Role::Initial));
-        context.branches.push(Branch {
-            client: None,
-            flow,
-            text,
-            attempt,
-            target,
-            state: BranchState::Calling,
-            cancel: CancelState::No,
-            abandoned: false,
-            given_up: None,
-            no_1xx: None,
-            ring: None,
-            timer_c: None,
-            cancel_wait: None,
-        });
-        let mut bytes = self.buffer();
-        self.write_branch_request(name, &mut bytes);
-        //= refuses RFC 3261 §18.1.1: requests beyond the path MTU are sent over UDP all the same; because TCP is not implemented
-        if bytes.len() > UDP_PAYLOAD_MAX {
-            // It could not leave, and nothing that we could blame on the next hop would follow.
-            self.recycle(bytes);
-            return self.fail_branch_here(now, name, 513, Cause::BadRequest, out);
-        }
-        let method = method_of(&bytes);
-        let client = self.transactions.start_client(
-            now.mono_us,
-            method,
-            &text,
-            &bytes,
-            &flow,
-            name.to_user(),
-            &mut out.outbox,
-        );
-        self.recycle(bytes);
-        let (no_1xx_us, timer_c_us) = (self.config.policy.no_1xx_us, self.config.policy.timer_c_us);
-        let Some(branch) = self.contexts.branch_mut(name) else {
-            return;
-        };
-        let Ok(client) = client else {
-            // The table of transactions is full: as a transport error, §16.9.
-            self.stats.count(Stat::TablesFull);
-            return self.fail_branch_here(now, name, 503, Cause::Overload, out);
-        };
-        branch.client = Some(client);
-        if kind == Kind::Invite {
-            let after = |delay_us: u64| now.mono_us + delay_us;
-            if initial {
-                branch.no_1xx = Some(self.wheel.insert(
-                    now.mono_us,
-                    after(no_1xx_us),
-                    CoreTimer::No1xx(name),
-                ));
-            }
-            //= RFC 3261 §16.6(11): Timer C runs for each branch of an INVITE
-            branch.timer_c = Some(self.wheel.insert(
-                now.mono_us,
-                after(timer_c_us),
-                CoreTimer::TimerC(name),
-            ));
-        }
-    }
-
-    /// A branch whose request could not be sent: a failed target, or the end of a request within a dialog.
-    fn fail_branch_here(
-        &mut self,
-        now: Now,
-        name: BranchRef,
-        status: u16,
-        cause: Cause,
-        out: &mut Output,
-    ) {
-        let Some(context) = self.contexts.at(name.context) else {
-            return;
-        };
-        if matches!(context.role, Role::Initial) {
-            return self.on_branch_failed(now, name, status, cause, None, out);
-        }
-        if let Some(branch) = self.contexts.branch_mut(name) {
-            branch.state = BranchState::Done;
-        }
-        self.finish_in_dialog_here(now, name.context, status, out);
-    }
-
     /// Writes the request of a branch from its context: the same bytes every time.
     pub(crate) fn write_branch_request(&mut self, name: BranchRef, out: &mut Vec<u8>) {
         let Some(context) = self.contexts.at_mut(name.context) else {
@@ -438,6 +128,10 @@ impl ProxyCore {
         };
         self.edit_hop(message, &context.flow, &branch.flow, &branch.text, edits);
         context.session.edit(message, edits);
+        match branch.breadth {
+            Some(share) => breadth::write(message, share, edits),
+            None => breadth::write_whole(message, edits),
+        }
         let call = context.call.and_then(|id| self.calls.at(id));
         match (&context.role, &context.hunt) {
             (Role::Initial, Some(hunt)) => {
@@ -495,17 +189,9 @@ impl ProxyCore {
         from: &Flow,
         edits: &mut Edits,
     ) {
-        if let Some(target) = hunt.targets.targets.get(usize::from(branch.target)) {
+        if let Some(uri) = hunt.request_uri(message.request_uri(), branch.to) {
             // A Route that named somebody else would have gone before routing, so all are ours.
             edits.set_routes(message, &[]);
-            let gateway = hunt.snapshot.gateway(target.gateway);
-            let mut uri = smallvec::SmallVec::<[u8; 128]>::new();
-            write_request_uri(
-                message.request_uri(),
-                target.callee_sent.as_str(),
-                &gateway.host,
-                &mut uri,
-            );
             //= RFC 3261 §16.6(2): the Request-URI is that of the target; parameters of the number stay
             edits.set_request_uri(message, &uri);
         } else {
@@ -582,11 +268,6 @@ impl ProxyCore {
     }
 }
 
-/// The method at the start of a request that was written here.
-fn method_of(bytes: &[u8]) -> Method<'_> {
-    Method::from_bytes(bytes.split(|b| *b == b' ').next().unwrap_or_default())
-}
-
 fn push_number(number: &str, out: &mut smallvec::SmallVec<[u8; 128]>) {
     let mut user = Vec::with_capacity(number.len());
     routing::number::escape_user(number, &mut user);
@@ -596,7 +277,7 @@ fn push_number(number: &str, out: &mut smallvec::SmallVec<[u8; 128]>) {
 /// The request URI toward a vendor: our number at its host, with the parameters that belong to the number.
 ///
 /// Parameters of the received URI about the way (transport, maddr, ttl, lr) ended here; user and others go on.
-fn write_request_uri(
+pub(crate) fn write_request_uri(
     received: &[u8],
     number: &str,
     host: &GatewayHost,

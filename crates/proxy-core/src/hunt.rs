@@ -1,76 +1,119 @@
-//! After a failed branch: the next target, or the best response (RFC 3261 §16.7(6)).
+//! After a failed branch: what its response does to the hunt, and the best response (RFC 3261 §16.7 steps 4 to 6).
+//!
+//! Left out: the branches that are made next (`fork`), Contacts of redirects (`redirect`).
 
 use crate::{
-    context::{Best, BranchState, ContextRef, Stage},
+    context::{Best, BranchRef, ContextRef},
     core::ProxyCore,
     output::{Now, Output},
 };
 use accounting::Cause;
+use routing::On6xx;
 
 impl ProxyCore {
-    /// Keeps the best final response (§16.7(6)).
-    pub(crate) fn consider(
+    /// A branch has failed, by a final response or by what stands for one, and upstream still waits.
+    pub(crate) fn after_failure(
         &mut self,
-        name: ContextRef,
-        status: u16,
-        cause: Cause,
-        bytes: Option<Vec<u8>>,
+        now: Now,
+        name: BranchRef,
+        failure: Best,
+        out: &mut Output,
     ) {
+        let policy = self.on_6xx(name, failure.status);
+        let ends = match policy {
+            Some(policy) => policy == On6xx::Stop,
+            None => {
+                let redirects = (300..400).contains(&failure.status) && self.has_contacts(name);
+                !redirects && !self.config.policy.failover.tries_next(failure.status)
+            }
+        };
+        if ends
+            && let Some(context) = self.contexts.at_mut(name.context)
+            && let Some(hunt) = &mut context.hunt
+        {
+            hunt.closed = true;
+            // What waits for its address would be a new branch.
+            hunt.waiting.clear();
+        }
+        match policy {
+            //= RFC 3261 §16.7(5): after a 6xx no new branches, and CANCEL for those that are out
+            //= RFC 3261 §16.7(10): a 6xx cancels all pending branches
+            Some(On6xx::Stop) => self.cancel_branches(now, name.context, Some(name.branch), out),
+            //= departs RFC 3261 §16.7(5): a 6xx ends the hunt only for a vendor with `on_6xx` = `stop`, else it is a failed
+            //=   attempt outside the candidate set; because one carrier that declines does not speak for the others
+            Some(On6xx::Next) => return self.keep_global(now, name.context, failure, out),
+            None => {}
+        }
+        self.consider(name.context, failure);
+        self.start_targets(now, name.context, out);
+    }
+
+    /// What a 6xx of this branch's vendor means; `None` for any other status.
+    fn on_6xx(&self, name: BranchRef, status: u16) -> Option<On6xx> {
+        if status < 600 {
+            return None;
+        }
+        let context = self.contexts.at(name.context)?;
+        let hunt = context.hunt.as_ref()?;
+        let branch = context.branches.get(usize::from(name.branch))?;
+        // Where a preloaded Route leads there is no vendor, and the word of the RFC holds.
+        let target = hunt.target(branch.to);
+        Some(target.map_or(On6xx::Stop, |target| {
+            hunt.snapshot.vendor(target.vendor).on_6xx
+        }))
+    }
+
+    /// Whether a redirect of this branch's target has Contacts to be tried.
+    fn has_contacts(&self, name: BranchRef) -> bool {
+        let context = self.contexts.at(name.context);
+        let Some(branch) = self.contexts.branch(name) else {
+            return false;
+        };
+        let hunt = context.and_then(|context| context.hunt.as_ref());
+        hunt.is_some_and(|hunt| {
+            hunt.queued.iter().any(|at| {
+                let contact = hunt.contacts.get(usize::from(*at));
+                contact.is_some_and(|contact| contact.target == branch.to.target)
+            })
+        })
+    }
+
+    /// A 6xx that is not the world's: the first one is kept for the case that there is nothing else.
+    fn keep_global(&mut self, now: Now, name: ContextRef, failure: Best, out: &mut Output) {
+        if let Some(hunt) = self
+            .contexts
+            .at_mut(name)
+            .and_then(|context| context.hunt.as_mut())
+        {
+            hunt.global.get_or_insert(failure);
+        }
+        self.start_targets(now, name, out);
+    }
+
+    /// Keeps the best final response (§16.7(6)).
+    fn consider(&mut self, name: ContextRef, failure: Best) {
         let Some(context) = self.contexts.at_mut(name) else {
             return;
         };
-        //= departs RFC 3261 §16.7(6): a vendor's 3xx, 401 and 407 are failed attempts that upstream never sees;
-        //=   because they speak to Tandem as the vendor's customer, not to the caller
-        // What a vendor asks of us is not for the customer: a failed attempt, and no response to choose.
-        if matches!(cause, Cause::VendorAuth | Cause::VendorRedirect) {
+        //= departs RFC 3261 §16.7(7): challenges are not collected, and neither 401, 407 nor 3xx goes upstream; because what
+        //=   a vendor asks of us is not for the customer: a failed attempt, and no response to choose
+        //= departs RFC 3261 §16.7(6): a vendor's 3xx, 401 and 407 are no candidates; because they speak to Tandem as the vendor's
+        //=   customer, not to the caller
+        if matches!(failure.cause, Cause::VendorAuth | Cause::VendorRedirect) {
             if let Some(hunt) = &mut context.hunt {
-                hunt.passed_over.get_or_insert(cause);
+                hunt.passed_over.get_or_insert(failure.cause);
             }
             return;
         }
+        //= RFC 3261 §16.7(6): 6xx first, else the lowest class
         // Of equals, what a vendor said tells the caller more than what stands for its silence.
         //= RFC 3261 §16.7(6): the best final response is kept; of equals the first
         let better = context.best.as_ref().is_none_or(|best| {
-            (rank(status), bytes.is_none()) < (rank(best.status), best.bytes.is_empty())
+            (rank(failure.status), failure.bytes.is_empty())
+                < (rank(best.status), best.bytes.is_empty())
         });
         if better {
-            context.best = Some(Best {
-                status,
-                cause,
-                bytes: bytes.unwrap_or_default(),
-            });
-        }
-    }
-
-    /// After a failed branch: the next target, or the end.
-    pub(crate) fn continue_hunt(
-        &mut self,
-        now: Now,
-        name: ContextRef,
-        status: u16,
-        out: &mut Output,
-    ) {
-        let Some(context) = self.contexts.at_mut(name) else {
-            return;
-        };
-        if context.cancelled {
-            return self.finish_cancelled(now, name, out);
-        }
-        if context
-            .branches
-            .iter()
-            .any(|branch| branch.state != BranchState::Done && !branch.abandoned)
-        {
-            return;
-        }
-        let policy = &self.config.policy;
-        //= departs RFC 3261 §16.7(5): whether a status ends the hunt is the `failover.next` table, by default a 6xx does;
-        //=   because carriers differ
-        if policy.failover.tries_next(status) && (!context.ringing || policy.hunt_after_ringing) {
-            context.stage = Stage::Forward;
-            self.advance(now, name, out);
-        } else {
-            self.finish_hunt(now, name, out);
+            context.best = Some(failure);
         }
     }
 
@@ -79,16 +122,15 @@ impl ProxyCore {
         let Some(context) = self.contexts.at_mut(name) else {
             return;
         };
-        if context
-            .branches
-            .iter()
-            .any(|branch| branch.state != BranchState::Done && !branch.abandoned)
-        {
+        if context.is_hunting() {
             return;
         }
-        let passed_over = context.hunt.as_ref().and_then(|hunt| hunt.passed_over);
-        match context.best.take() {
-            //= RFC 3261 §16.7(6): a 503 of downstream is not passed on as such, it would stop all traffic toward us
+        let hunt = context.hunt.as_mut();
+        let (passed_over, global) =
+            hunt.map_or((None, None), |hunt| (hunt.passed_over, hunt.global.take()));
+        match context.best.take().or(global) {
+            //= RFC 3261 §16.7(6): 500 upstream where 503 is all that was heard
+            // It would stop all traffic toward us.
             //= departs RFC 3261 §16.7(6): what all 503 become is configurable, `proxy.all_503_becomes`; because carriers differ
             Some(best) if best.status == 503 => {
                 let status = self.config.policy.all_503_becomes;

@@ -9,6 +9,7 @@ mod admission;
 mod answer;
 mod answer_budget;
 mod branch;
+mod breadth;
 mod bye;
 mod calls;
 mod cancel;
@@ -19,6 +20,7 @@ mod cookie;
 mod core;
 mod dialog;
 mod early_media;
+mod fork;
 mod forward;
 mod hunt;
 mod loops;
@@ -29,6 +31,7 @@ mod own_bye;
 mod park;
 mod passing;
 mod reason;
+mod redirect;
 mod refused;
 mod reply;
 mod response;
@@ -48,5 +51,7 @@ pub use config::{
     SessionExpiry, SessionTimerPolicy, UnknownDialog,
 };
 pub use core::ProxyCore;
-pub use output::{Job, JobAnswer, JobFailure, JobKind, JobResult, LookupAnswer, Now, Output};
+pub use output::{
+    Job, JobAnswer, JobFailure, JobKind, JobResult, LookupAnswer, Notice, Now, Output,
+};
 pub use stats::{Stat, Stats};

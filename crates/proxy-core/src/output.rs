@@ -28,6 +28,24 @@ pub struct Output {
     pub jobs: Vec<Job>,
     /// Records for the journal, in order.
     pub records: Vec<Record>,
+    /// What an operator should hear about.
+    pub notices: Vec<Notice>,
+}
+
+/// Something that costs money and is worth a line in the log; counted as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A vendor answered after another one had, or after the caller had been refused: it bills all the same.
+    FurtherAnswer {
+        /// The CDR's id.
+        cdr_id: uuid::Uuid,
+        /// Call-ID, as a peer wrote it.
+        call_id: String,
+        /// The vendor's name.
+        vendor: String,
+        /// The caller had had another final response: counted as `late_answers`, else as `extra_answers`.
+        late: bool,
+    },
 }
 
 impl Output {

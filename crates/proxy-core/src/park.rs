@@ -5,7 +5,7 @@
 
 use crate::{
     calls::{HELD_MAX, Held},
-    context::ContextRef,
+    context::{ContextRef, Destination},
     core::ProxyCore,
     names::Name,
     output::{Job, JobAnswer, JobFailure, JobKind, Now, Output},
@@ -19,6 +19,11 @@ use uuid::Uuid;
 pub(crate) enum Parked {
     /// An initial request, or one in a dialog that is not ours.
     Context(ContextRef),
+    /// One target of a hunt; the others go on.
+    Target {
+        context: ContextRef,
+        to: Destination,
+    },
     /// The messages that a call holds.
     Call(Uuid),
     /// An ACK in a dialog that is not ours.
@@ -184,6 +189,7 @@ impl ProxyCore {
         }
         match job.parked {
             Parked::Context(context) => self.resume_context(now, context, resolving, answer, out),
+            Parked::Target { context, to } => self.resume_target(now, context, to, &answer, out),
             Parked::Call(call) => {
                 // Another message may have closed the gate since, for a job of its own.
                 if let Some(open) = self.calls.at_mut(call).filter(|open| open.gate == Some(id)) {
@@ -226,15 +232,10 @@ impl ProxyCore {
             // Answered while it waited: cancelled, most likely.
             return self.release_context(name);
         }
-        let passing = matches!(context.role, crate::context::Role::Passing { .. });
-        match (resolving, passing) {
-            (true, true) => self.forward_passing(now, name, out),
-            (true, false) if matches!(answer, JobAnswer::Failed(JobFailure::QueueFull)) => {
-                // Nothing may queue without a bound: 503 at once, unless another target can still be reached.
-                self.finish_here(now, name, 503, accounting::Cause::QueueFull, out);
-            }
-            (true, false) => self.advance(now, name, out),
-            (false, _) => self.on_lookup_answer(now, name, answer, out),
+        if resolving {
+            self.forward_passing(now, name, out);
+        } else {
+            self.on_lookup_answer(now, name, answer, out);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     context::{ContextRef, Role},
     cookie::{Cookie, Side},
     core::ProxyCore,
+    fork::NewBranch,
     output::{JobKind, Now, Output},
     park::Parked,
     reply::Reject,
@@ -87,7 +88,7 @@ impl ProxyCore {
                 self.stats.refuse(Cause::PreloadedRoute);
                 self.finish_in_dialog_here(now, name, 403, out);
             }
-            Ok(flow) => self.send_branch(now, name, 0, 0, flow, out),
+            Ok(flow) => self.send_branch(now, name, NewBranch::alone(flow), out),
             Err(Some(kind)) => {
                 let job = self.park(
                     now,
@@ -121,6 +122,7 @@ impl ProxyCore {
                 let branch = self.branches.next(&self.loop_text_of_ack(ack, flow));
                 let mut edits = Edits::new();
                 self.edit_hop(ack, flow, &to, &branch, &mut edits);
+                crate::breadth::write_whole(ack, &mut edits);
                 self.edit_own_routes(ack, &mut edits);
                 out.outbox
                     .push_with(&to, |bytes| sip_parser::write_message(ack, &edits, bytes));

@@ -64,6 +64,9 @@ impl ProxyCore {
                 if !cancelled && let Some(call) = call.and_then(|id| self.calls.at_mut(id)) {
                     call.replace_reason(response);
                 }
+                if (300..400).contains(&status) {
+                    self.note_contacts(name, response);
+                }
                 let bytes = self.without_via(response);
                 self.on_branch_failed(now, name, status, cause, Some(bytes), out);
             }
@@ -71,10 +74,11 @@ impl ProxyCore {
         }
     }
 
-    /// A response as it goes upstream: without the Via that was ours (§16.7(3)).
-    //= RFC 3261 §16.7(3): the topmost Via, ours, comes off
+    /// A response as it goes upstream: without the Via that was ours.
     pub(crate) fn without_via(&mut self, response: &Message<'_>) -> Vec<u8> {
         let mut bytes = self.buffer();
+        //= RFC 3261 §16.7(3): the topmost Via goes, and nothing else of the response
+        //= RFC 3261 §16.7(9): no other header and no body is touched
         self.edits.clear();
         self.edits.spell_version(response);
         self.edits.remove_top_via(response);
@@ -107,14 +111,14 @@ impl ProxyCore {
         let Some(branch) = context.branches.get_mut(usize::from(name.branch)) else {
             return;
         };
-        //= RFC 3261 §16.7(5): a 100 stays here, any other provisional goes upstream; after the end none is of use there
+        //= RFC 3261 §16.7(5): 100 stays here, other provisional responses go upstream until a final one has
         if status == 100 || branch.abandoned || context.final_sent.is_some() {
             return;
         }
         let initial_invite = context.kind == Kind::Invite && matches!(context.role, Role::Initial);
         let attempt = branch.attempt;
         if branch.timer_c.is_some() {
-            //= RFC 3261 §16.7(2): a provisional above 100 is progress, Timer C begins anew
+            //= RFC 3261 §16.7(2): every provisional response from 101 on begins Timer C anew
             let timer_c = self.wheel.insert(
                 now.mono_us,
                 now.mono_us + self.config.policy.timer_c_us,
@@ -211,14 +215,20 @@ impl ProxyCore {
             let channel = call.close_attempt(attempt, signed(now.mono_us), heard, cause);
             self.give_channel(channel);
         }
-        if !abandoned
-            && self
-                .contexts
-                .at(name.context)
-                .is_some_and(ResponseContext::is_open)
-        {
-            self.consider(name.context, status, cause, bytes);
-            self.continue_hunt(now, name.context, status, out);
+        let open = self
+            .contexts
+            .at(name.context)
+            .is_some_and(ResponseContext::is_open);
+        if open && (abandoned || cancelled) {
+            // Its end moves the hunt only by the Max-Breadth that it gives back.
+            self.start_targets(now, name.context, out);
+        } else if open {
+            let failure = Best {
+                status,
+                cause,
+                bytes: bytes.unwrap_or_default(),
+            };
+            self.after_failure(now, name, failure, out);
         }
         if let Some(id) = call {
             self.settle_call(now, id, out);

@@ -1,7 +1,7 @@
 //! Branches that do not answer: RFC 3261 §16.8 (Timer C), §16.9 (transport errors), and the operator's own patience.
 
 use crate::{
-    context::{BranchRef, BranchState, ResponseContext, Role},
+    context::{Best, BranchRef, BranchState, ResponseContext, Role},
     core::ProxyCore,
     output::{Now, Output},
 };
@@ -101,8 +101,12 @@ impl ProxyCore {
             .at(name.context)
             .is_some_and(ResponseContext::is_open)
         {
-            self.consider(name.context, 408, Cause::TimeoutNo1xx, None);
-            self.continue_hunt(now, name.context, 408, out);
+            let silence = Best {
+                status: 408,
+                cause: Cause::TimeoutNo1xx,
+                bytes: Vec::new(),
+            };
+            self.after_failure(now, name, silence, out);
         }
     }
 
@@ -114,12 +118,21 @@ impl ProxyCore {
         self.give_up(now, name, Cause::TimeoutRing, out);
     }
 
-    /// Timer C, §16.8: CANCEL, or 408 where nothing has been heard.
-    //= RFC 3261 §16.8: when Timer C fires the branch is cancelled, or waits for its first word to be
+    /// Timer C, §16.8.
     pub(crate) fn on_timer_c(&mut self, now: Now, name: BranchRef, out: &mut Output) {
-        if let Some(branch) = self.contexts.branch_mut(name) {
-            branch.timer_c = None;
+        let Some(branch) = self.contexts.branch_mut(name) else {
+            return;
+        };
+        branch.timer_c = None;
+        if branch.state == BranchState::Calling {
+            //= RFC 3261 §16.8: Timer C without a provisional response counts as 408
+            if let Some(client) = branch.client.take() {
+                self.transactions.abandon_client(now.mono_us, client);
+            }
+            self.on_silence(now, name, 408, Cause::TimerC, out);
+            return self.release_context(name.context);
         }
+        //= RFC 3261 §16.8: Timer C after a provisional response is a CANCEL
         self.give_up(now, name, Cause::TimerC, out);
     }
 

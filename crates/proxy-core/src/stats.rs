@@ -67,7 +67,9 @@ stats! {
     CallsRestored => "calls_restored",
     /// INVITEs sent to vendors.
     Attempts => "attempts",
-    /// Attempts after the first of a call.
+    /// Contacts of redirects that were tried.
+    RedirectsFollowed => "redirects_followed",
+    /// Attempts made because an earlier target of the call, or its whole group, had failed.
     Failovers => "failovers",
     /// Candidates passed over because the vendor was at its limit.
     VendorLimited => "vendor_limited",

@@ -117,6 +117,14 @@ impl ProxyCore {
                 customer: matched,
                 targets: TargetSet::default(),
                 next: 0,
+                group: None,
+                closed: false,
+                breadth: crate::breadth::incoming(request).unwrap_or(crate::breadth::BREADTH_MAX),
+                waiting: SmallVec::new(),
+                contacts: Vec::new(),
+                queued: VecDeque::new(),
+                followed: 0,
+                global: None,
                 number: None,
                 preloaded,
                 passed_over: None,
@@ -279,7 +287,7 @@ impl ProxyCore {
                         return self.finish_here(now, name, reject.status, reject.cause, out);
                     }
                 }
-                Stage::Forward => return self.try_next_target(now, name, out),
+                Stage::Forward => return self.start_targets(now, name, out),
                 Stage::Forwarded => return,
             }
         }

@@ -60,6 +60,7 @@ impl ProxyCore {
         if matches!(request.max_forwards(), Ok(Some(0))) && !self.is_for_us(request) {
             return Err(Reject::new(483, Cause::TooManyHops));
         }
+        crate::breadth::incoming(request)?;
         //= RFC 3261 §8.1.1.5: a CSeq is below 2^31, so that a request of our own can always come after it
         if request.cseq().number >= 1 << 31 {
             return Err(bad_request("CSeq Out Of Range"));

@@ -3,6 +3,7 @@
 //! Leaves out sockets, threads and the store.
 
 pub mod agent;
+pub mod breadth;
 pub mod clock;
 pub mod dialog;
 pub mod invariants;

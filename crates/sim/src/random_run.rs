@@ -112,6 +112,7 @@ pub fn draw(seed: u64, trace: bool) -> World {
         seed,
         lanes: rng.u8(1..=3),
         icmp: rng.bool(),
+        parallel: seed % 3 == 1,
         trace,
         jobs: draw_jobs(&mut rng),
         ..WorldConfig::default()
@@ -158,6 +159,8 @@ pub fn draw(seed: u64, trace: bool) -> World {
             if rng.u8(0..5) == 0 {
                 plan.channel_limit = Some(rng.u32(1..3));
             }
+            plan.redirect = (seed >> place) & 1 == 1;
+            plan.stops_at_6xx = (seed >> (place + 3)) & 1 == 1;
             if rng.u8(0..5) == 0 {
                 plan.gateway = Some(format!("gateway{place}.example"));
             }
@@ -308,6 +311,9 @@ fn draw_call(rng: &mut fastrand::Rng, host: usize) -> CallPlan {
         reliable: rng.bool(),
         contact_host: (rng.u8(0..8) == 0).then(|| format!("pbx{host}.example")),
         max_forwards: if rng.u8(0..30) == 0 { 0 } else { 70 },
-        headers: Vec::new(),
+        headers: match rng.u8(0..6) {
+            0 => vec![("Max-Breadth".to_owned(), rng.u8(1..5).to_string())],
+            _ => Vec::new(),
+        },
     }
 }

@@ -21,6 +21,10 @@ pub struct VendorSpec {
     pub rate: String,
     /// Most concurrent calls.
     pub channel_limit: Option<u32>,
+    /// Its redirects are followed.
+    pub redirect: bool,
+    /// Its 6xx ends the hunt.
+    pub stops_at_6xx: bool,
     /// Gateway addresses as the table holds them: `host[:port]`, in order of priority.
     pub gateways: Vec<String>,
 }
@@ -48,9 +52,10 @@ pub fn customer_trunk() -> TrunkId {
     TrunkId::customer(CUSTOMER_ID)
 }
 
-/// Compiles the data, or says what is wrong with it.
+/// Compiles the data, or says what is wrong with it; with `parallel`, all vendors are tried at once.
 pub fn snapshot(
     customer: &CustomerSpec,
+    parallel: bool,
     vendors: &[VendorSpec],
     slots: &mut SlotRegistry,
 ) -> Result<Snapshot, String> {
@@ -90,7 +95,8 @@ pub fn snapshot(
         0,
         &[
             ("name", "plan"),
-            ("mode", "lcr"),
+            ("mode", if parallel { "static" } else { "lcr" }),
+            ("forking", if parallel { "parallel" } else { "serial" }),
             ("lookup", &lookup(&customer.plan_lookup)),
             ("lookup_query", &query(&customer.plan_lookup)),
         ],
@@ -106,6 +112,8 @@ pub fn snapshot(
                 ("name", name),
                 ("rate_sheet", name),
                 ("channel_limit", &channels),
+                ("redirect", if vendor.redirect { "true" } else { "false" }),
+                ("on_6xx", if vendor.stops_at_6xx { "stop" } else { "next" }),
             ],
         );
         rows.push(

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
+use crate::breadth::{self, BreadthWatch};
 use crate::leg::FOREIGN;
 use crate::sip_text::{SipText, parameter};
 
@@ -66,6 +67,8 @@ pub struct Tap {
     left: HashMap<(SocketAddr, String), Left>,
     gone: HashSet<String>,
     finals: HashMap<(SocketAddr, String), Vec<Final>>,
+    /// Max-Breadth of the branches that are out.
+    pub breadth: BreadthWatch,
     /// New INVITEs that reached the proxy, by Call-ID.
     pub invites: HashMap<String, InviteSeen>,
     /// 2xx to INVITE that reached the proxy, by Call-ID and To-tag: when first, µs.
@@ -84,6 +87,7 @@ impl Tap {
     /// The proxy's process was started again: what it had said of INVITEs under way it no longer knows.
     pub fn forget_finals(&mut self) {
         self.finals.clear();
+        self.breadth.forget();
     }
 
     /// The place of a datagram in the order of arrival at the proxy's host.
@@ -97,6 +101,9 @@ impl Tap {
         let Some(message) = SipText::parse(bytes) else {
             return;
         };
+        if !message.is_request() {
+            self.breadth.hear(&message);
+        }
         let call_id = message.call_id().to_owned();
         let Some(mark) = message.first("X-Sim").map(str::to_owned) else {
             return;
@@ -160,9 +167,16 @@ impl Tap {
         {
             self.note_final(now_us, to, &message);
         }
+        if message.is_request() && message.method() == "CANCEL" {
+            self.breadth.cancel(now_us, &message);
+        }
         let Some(mark) = message.first("X-Sim").map(str::to_owned) else {
             return;
         };
+        if let Some(fault) = self.check_breadth(now_us, to, &mark, &message) {
+            self.faults
+                .push(format!("{now_us}: {mark} to {to}: {fault}"));
+        }
         if let Some(fault) = self.compare(&mark, &message) {
             self.faults
                 .push(format!("{now_us}: {mark} to {to}: {fault}"));
@@ -206,6 +220,26 @@ impl Tap {
         });
     }
 
+    /// RFC 5393 §5.3.3: one Max-Breadth in every forwarded request; those of a fork share what came.
+    fn check_breadth(
+        &mut self,
+        now_us: u64,
+        to: SocketAddr,
+        mark: &str,
+        out: &SipText,
+    ) -> Option<String> {
+        if !out.is_request() {
+            return None;
+        }
+        let came = &self.arrivals.get(mark)?.last()?.message;
+        if out.method() == "INVITE" && out.to_tag().is_none() {
+            return self.breadth.forward(now_us, to, came, out);
+        }
+        let whole = breadth::of(out) == Some(breadth::brought(came));
+        // A request without a dialog is hunted too.
+        (!whole && out.to_tag().is_some()).then(|| "Max-Breadth is not what came".to_owned())
+    }
+
     /// What was forwarded must be what came, the last time or, when it spirals or is repeated, before.
     fn compare(&self, mark: &str, out: &SipText) -> Option<String> {
         let mut arrivals = self.arrivals.get(mark)?.iter().rev();
@@ -220,6 +254,7 @@ impl Tap {
             let changed = [
                 "Via",
                 "Max-Forwards",
+                "Max-Breadth",
                 "Route",
                 "Record-Route",
                 "Content-Length",
@@ -341,6 +376,7 @@ mod tests {
             ("Via".to_owned(), "SIP/2.0/UDP p;branch=z9hG4bKp".to_owned()),
         );
         message.set("Max-Forwards", "69");
+        message.set("Max-Breadth", "60");
         message.encode()
     }
 

@@ -120,6 +120,8 @@ impl World {
                 name: format!("v{place}"),
                 rate: plan.rate.clone(),
                 channel_limit: plan.channel_limit,
+                redirect: plan.redirect,
+                stops_at_6xx: plan.stops_at_6xx,
                 gateways: vec![
                     plan.gateway
                         .clone()
@@ -128,8 +130,9 @@ impl World {
             })
             .collect();
         let mut slots = SlotRegistry::new();
-        let snapshot = routing_data::snapshot(&config.customer, &specs, &mut slots)
-            .expect("the run's routing data");
+        let snapshot =
+            routing_data::snapshot(&config.customer, config.parallel, &specs, &mut slots)
+                .expect("the run's routing data");
         let limits = std::iter::once((customer_trunk(), config.customer.channel_limit));
         let limits = limits.chain(
             specs
@@ -247,11 +250,14 @@ impl World {
                     name: host.agent.name().to_owned(),
                     rate: (*rate)?.to_owned(),
                     channel_limit: *limit,
+                    redirect: false,
+                    stops_at_6xx: false,
                     gateways: vec![host.agent.address.to_string()],
                 })
             })
             .collect();
-        let snapshot = routing_data::snapshot(&self.config.customer, &specs, &mut self.slots);
+        let (customer, parallel) = (&self.config.customer, self.config.parallel);
+        let snapshot = routing_data::snapshot(customer, parallel, &specs, &mut self.slots);
         self.snapshot = Arc::new(snapshot.expect("the run's routing data"));
         for core in &mut self.cores {
             core.set_snapshot(Arc::clone(&self.snapshot));

@@ -19,6 +19,7 @@ pub mod logging;
 pub mod metrics;
 pub mod net;
 pub mod node;
+mod notices;
 pub mod output;
 pub mod reload;
 pub mod resolve;

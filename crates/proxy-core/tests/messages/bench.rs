@@ -4,7 +4,8 @@
 
 use accounting::{AnsweredCall, Cdr, Record};
 use proxy_core::{
-    CoreConfig, Job, JobAnswer, JobResult, ListenerInfo, Now, Output, Policy, ProxyCore, Stat,
+    CallView, CoreConfig, Job, JobAnswer, JobResult, ListenerInfo, Notice, Now, Output, Policy,
+    ProxyCore, Stat,
 };
 use routing::{SlotRegistry, Snapshot, TableKind, Tables, TrunkCounters};
 use std::{net::SocketAddr, sync::Arc};
@@ -139,6 +140,7 @@ pub(crate) struct Bench {
     pub(crate) core: ProxyCore,
     pub(crate) records: Vec<Record>,
     pub(crate) jobs: Vec<Job>,
+    pub(crate) notices: Vec<Notice>,
     now_us: u64,
     out: Output,
     serial: u32,
@@ -176,6 +178,7 @@ impl Bench {
             core: ProxyCore::new(config, Arc::new(routes.compile())),
             records: Vec::new(),
             jobs: Vec::new(),
+            notices: Vec::new(),
             now_us: 1,
             out: Output::new(),
             serial: 0,
@@ -246,6 +249,7 @@ impl Bench {
         self.out.outbox.clear();
         self.records.append(&mut self.out.records);
         self.jobs.append(&mut self.out.jobs);
+        self.notices.append(&mut self.out.notices);
         sent
     }
 
@@ -258,6 +262,18 @@ impl Bench {
     pub(crate) fn end_setup(&mut self) -> Vec<Sent> {
         self.core.end_setup(self.now(), &mut self.out);
         self.take()
+    }
+
+    /// The network says that an address cannot be reached.
+    pub(crate) fn unreachable(&mut self, address: &str) -> Vec<Sent> {
+        self.core
+            .handle_unreachable(self.now(), address.parse().unwrap(), &mut self.out);
+        self.take()
+    }
+
+    /// The list of calls.
+    pub(crate) fn views(&self) -> Vec<CallView> {
+        self.core.calls(self.now(), 10)
     }
 
     /// The process ends.

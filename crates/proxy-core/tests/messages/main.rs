@@ -6,6 +6,7 @@
 mod bench;
 
 mod answers;
+mod breadth;
 mod byes;
 mod cancels;
 mod capacity;
@@ -13,11 +14,14 @@ mod clauses;
 mod cookies;
 mod drained;
 mod durability;
+mod forks;
 mod garbage;
 mod given_up;
+mod global_refusals;
 mod ipv6;
 mod looping;
 mod names;
+mod redirects;
 mod requests;
 mod restored;
 mod session_timer;

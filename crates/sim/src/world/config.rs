@@ -31,6 +31,8 @@ pub struct WorldConfig {
     pub customer: CustomerSpec,
     /// How jobs are answered.
     pub jobs: JobsConfig,
+    /// All vendors are tried at once; else the cheapest first.
+    pub parallel: bool,
     /// Unknown addresses answer by ICMP.
     pub icmp: bool,
     /// Requests that a stranger repeats from an address of his own, perhaps with some bytes changed, ‰.
@@ -52,6 +54,7 @@ impl Default for WorldConfig {
             policy: Policy::default(),
             customer: CustomerSpec::default(),
             jobs: JobsConfig::default(),
+            parallel: false,
             icmp: false,
             stranger_permille: 0,
             keep_traffic: false,
@@ -69,6 +72,10 @@ pub struct VendorPlan {
     pub channel_limit: Option<u32>,
     /// The gateway's address in the table, when it is not its socket address (a host name).
     pub gateway: Option<String>,
+    /// Its redirects are followed.
+    pub redirect: bool,
+    /// Its 6xx ends the hunt.
+    pub stops_at_6xx: bool,
     /// What it does with the INVITEs that come, in order.
     pub scripts: Vec<VendorScript>,
 }
@@ -80,6 +87,8 @@ impl VendorPlan {
             rate: rate.to_owned(),
             channel_limit: None,
             gateway: None,
+            redirect: false,
+            stops_at_6xx: false,
             scripts,
         }
     }

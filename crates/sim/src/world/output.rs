@@ -23,6 +23,7 @@ impl World {
                 self.drain(Some(lane));
             }
             Pending::Unreachable(remote) if !self.down => {
+                self.tap.breadth.unreachable(remote);
                 for lane in 0..self.cores.len() {
                     self.cores[lane].handle_unreachable(now, remote, &mut self.output);
                     self.drain(Some(lane));

@@ -5,10 +5,12 @@ mod calls;
 mod cancel;
 mod dialogs;
 mod failover;
+mod forks;
 mod fraud;
 mod limits;
 mod lookups;
 mod peers_alone;
+mod redirect;
 mod restart;
 mod seeds;
 

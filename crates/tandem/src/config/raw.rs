@@ -201,6 +201,7 @@ pub(crate) struct RawFailover {
     pub(crate) ring_timeout_s: u32,
     pub(crate) timer_c_s: u32,
     pub(crate) after_ringing: bool,
+    pub(crate) redirects_max: u8,
 }
 
 impl Default for RawFailover {
@@ -213,6 +214,7 @@ impl Default for RawFailover {
             ring_timeout_s: 120,
             timer_c_s: 200,
             after_ringing: false,
+            redirects_max: 5,
         }
     }
 }

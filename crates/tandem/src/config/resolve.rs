@@ -414,6 +414,7 @@ fn policy(raw: &RawConfig, faults: &mut Faults<'_>) -> Policy {
         timer_c_us: u64::from(failover.timer_c_s) * 1_000_000,
         hunt_after_ringing: failover.after_ringing,
         failover: failover_table(&failover.next, faults),
+        redirects_max: failover.redirects_max,
         limit_status: raw.limits.status,
         all_503_becomes: proxy.all_503_becomes,
         max_call_us: u64::from(proxy.max_call_s) * 1_000_000,
@@ -483,7 +484,8 @@ fn refused_methods(written: &[String], faults: &mut Faults<'_>) -> Vec<Vec<u8>> 
 fn failover_table(written: &[String], faults: &mut Faults<'_>) -> FailoverTable {
     FailoverTable::parse(written.iter().map(String::as_str)).unwrap_or_else(|wrong| {
         let message = format!(
-            "\"{wrong}\" is no final status of a failure; allowed: 300 to 699, \"3xx\", \"4xx\", \"5xx\", \"6xx\""
+            "\"{wrong}\" is no final status of a failure; allowed: 300 to 599, \"3xx\", \"4xx\", \"5xx\" (what a 6xx \
+             does is `on_6xx` in vendors.csv)"
         );
         faults.push("failover.next", message);
         FailoverTable::default()

@@ -312,12 +312,10 @@ pub const SCHEMA: &[KeySpec] = &[
     key(
         "failover",
         "next",
-        Kind::List(
-            "a list of statuses from 300 to 699 and classes \"3xx\", \"4xx\", \"5xx\", \"6xx\"",
-        ),
+        Kind::List("a list of statuses from 300 to 599 and classes \"3xx\", \"4xx\", \"5xx\""),
         "[\"3xx\", \"401\", \"407\", \"408\", \"5xx\"]",
         "",
-        "Final statuses of a vendor after which the next vendor is tried.",
+        "Final statuses of a vendor after which the next target is tried; for 6xx see `on_6xx` in `vendors.csv`.",
     ),
     key(
         "failover",
@@ -356,6 +354,14 @@ pub const SCHEMA: &[KeySpec] = &[
         "false",
         "",
         "Whether a vendor that failed after ringing or early media is followed by the next.",
+    ),
+    key(
+        "failover",
+        "redirects_max",
+        Kind::Integer { min: 0, max: 20 },
+        "5",
+        "Contacts",
+        "How many Contacts of vendors marked `redirect` are tried in one call.",
     ),
     key(
         "limits",

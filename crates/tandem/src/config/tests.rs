@@ -135,11 +135,19 @@ fn faults_of_a_file_name_line_key_and_what_is_allowed() {
         ),
         (
             "[failover]\nnext = [\"5xx\", \"200\"]\n",
-            "t.toml:2: failover.next: \"200\" is no final status of a failure; allowed: 300 to 699, \"3xx\", \"4xx\", \"5xx\", \"6xx\"",
+            "t.toml:2: failover.next: \"200\" is no final status of a failure; allowed: 300 to 599, \"3xx\", \"4xx\", \"5xx\" (what a 6xx does is `on_6xx` in vendors.csv)",
+        ),
+        (
+            "[failover]\nnext = [\"5xx\", \"6xx\"]\n",
+            "t.toml:2: failover.next: \"6xx\" is no final status of a failure; allowed: 300 to 599, \"3xx\", \"4xx\", \"5xx\" (what a 6xx does is `on_6xx` in vendors.csv)",
+        ),
+        (
+            "[failover]\nredirects_max = 21\n",
+            "t.toml:2: failover.redirects_max: 21 is out of range; allowed: a whole number from 0 to 20",
         ),
         (
             "[failover]\nnext = [503]\n",
-            "t.toml:2: failover.next: is an array; allowed: a list of statuses from 300 to 699 and classes \"3xx\", \"4xx\", \"5xx\", \"6xx\"",
+            "t.toml:2: failover.next: is an array; allowed: a list of statuses from 300 to 599 and classes \"3xx\", \"4xx\", \"5xx\"",
         ),
         (
             "[log]\nformat = \"jsn\"\n",

@@ -155,6 +155,9 @@ impl Worker {
             }
         }
         out.outbox.clear();
+        for notice in out.notices.drain(..) {
+            crate::notices::log(&notice);
+        }
         self.count_sent(tally);
     }
 

@@ -9,6 +9,7 @@
 mod admin;
 mod ending;
 mod faults;
+mod forks;
 mod fraud;
 mod ipv6;
 mod kill;

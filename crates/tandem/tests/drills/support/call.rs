@@ -60,6 +60,22 @@ impl<'a> Call<'a> {
         (call, invite)
     }
 
+    /// The same call in another dialog: the one that a further 200 makes.
+    pub(crate) fn fork(&self, ok: &Received) -> Self {
+        let mut other = Self {
+            caller: self.caller,
+            proxy: self.proxy,
+            number: self.number.clone(),
+            call_id: self.call_id.clone(),
+            from_tag: self.from_tag.clone(),
+            to: String::new(),
+            remote_target: String::new(),
+            routes: Vec::new(),
+        };
+        other.learn(ok);
+        other
+    }
+
     /// The branch of requests outside the dialog: INVITE, its CANCEL, the ACK of a refusal.
     fn invite_branch(&self) -> String {
         format!("z9hG4bK-{}-invite", self.from_tag)
