@@ -167,6 +167,7 @@ impl ProxyCore {
             ResponseArrival::Deliver { user, .. } => {
                 self.stats.count(Stat::ResponsesHandled);
                 if user != NOBODY {
+                    //= RFC 3261 §16.7(1): the client transaction names its branch, and that its response context
                     self.on_branch_response(now, BranchRef::from_user(user), message, out);
                 }
             }

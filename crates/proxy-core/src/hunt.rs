@@ -95,6 +95,7 @@ impl ProxyCore {
         let Some(context) = self.contexts.at_mut(name) else {
             return;
         };
+        //= RFC 3261 §16.7(4): a redirect is no candidate, followed or not, and its Contacts stay here
         //= departs RFC 3261 §16.7(7): challenges are not collected, and neither 401, 407 nor 3xx goes upstream; because what
         //=   a vendor asks of us is not for the customer: a failed attempt, and no response to choose
         //= departs RFC 3261 §16.7(6): a vendor's 3xx, 401 and 407 are no candidates; because they speak to Tandem as the vendor's
@@ -105,9 +106,8 @@ impl ProxyCore {
             }
             return;
         }
-        //= RFC 3261 §16.7(6): 6xx first, else the lowest class
-        // Of equals, what a vendor said tells the caller more than what stands for its silence.
-        //= RFC 3261 §16.7(6): the best final response is kept; of equals the first
+        //= RFC 3261 §16.7(6): the best final response is kept: 6xx first, else the lowest class; of equals the first
+        // But what a vendor said tells the caller more than what stands for its silence.
         let better = context.best.as_ref().is_none_or(|best| {
             (rank(failure.status), failure.bytes.is_empty())
                 < (rank(best.status), best.bytes.is_empty())

@@ -232,6 +232,11 @@ impl ProxyCore {
             call.cdr.cause = cause;
             call.ended_by(EndedBy::Proxy);
         }
+        // Two may have answered in the same turn: the tag tells which one answered the call.
+        let tag = call.cdr.to_tag.as_deref().unwrap_or_default();
+        if call.cdr.answer_us.is_some() && tag == restored.callee.tag {
+            call.answered_attempt = Some(restored.attempt);
+        }
         call.dialogs.push(Dialog {
             state: if ended {
                 DialogState::Ended

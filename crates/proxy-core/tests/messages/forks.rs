@@ -59,6 +59,7 @@ fn attempts(bench: &Bench) -> Vec<(String, u16, Cause)> {
         .collect()
 }
 
+//= proves RFC 3261 §16.7(1)
 //= proves RFC 3261 §16.7(5)
 //= proves RFC 3261 §16.7(10)
 //= proves RFC 3326 §3.1
@@ -240,6 +241,7 @@ fn two_answers_wait_for_their_records_in_strict_mode() {
 }
 
 //= proves RFC 3261 §16.7(6)
+//= proves RFC 3261 §16.7(7)
 #[test]
 fn the_best_refusal_of_a_group_goes_upstream_once_all_have_failed() {
     // (first, second, upstream): the lowest class, what tells most, 503 last and as 500.

@@ -400,6 +400,15 @@ fn groups(files: &[(TableKind, &str)], callee: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// Plans, routes, vendors, gateways, and the groups that come of them.
+type GroupCase<'c> = (
+    &'c str,
+    &'c str,
+    (TableKind, &'c str),
+    (TableKind, &'c str),
+    &'c [&'c [&'c str]],
+);
+
 #[test]
 fn a_parallel_plan_tries_targets_of_equal_rank_at_once() {
     const FOUR: (TableKind, &str) = (TableKind::Vendors, "name\na\nb\nc\nd\n");
@@ -409,7 +418,7 @@ fn a_parallel_plan_tries_targets_of_equal_rank_at_once() {
         "vendor,address,priority\na,192.0.2.1,1\na,192.0.2.2,2\na,192.0.2.3,2\nb,192.0.2.4,1\nc,192.0.2.6,9\nc,192.0.2.7,10\n",
     );
     let rates = "sheet,prefix,rate\na,,0.02\nb,,0.010\nc,,0.01\n";
-    let cases: [(&str, &str, (TableKind, &str), (TableKind, &str), &[&[&str]]); 9] = [
+    let cases: [GroupCase<'_>; 9] = [
         (
             "name,mode,forking\np,static,serial\n",
             "plan,prefix,vendor,priority\np,,a,1\np,,b,1\n",
