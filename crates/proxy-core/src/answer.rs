@@ -154,7 +154,7 @@ impl ProxyCore {
             self.note_answer(now, name, id, false, response);
         }
         if self.calls.at(id).is_some_and(|call| call.gate.is_none()) {
-            let bytes = self.without_via(response);
+            let bytes = self.answer_for_upstream(name.context, response);
             self.send_answer(now, name, status, &bytes, out);
             self.recycle(bytes);
         }

@@ -32,6 +32,7 @@ impl ProxyCore {
             matches!(context.role, Role::Initial),
         );
         let (call, cancelled) = (context.call, context.cancelled);
+        let open = context.is_open();
         if !initial
             && response.status() > 100
             && let Some(id) = call
@@ -60,8 +61,11 @@ impl ProxyCore {
             }
             status if initial => {
                 let cause = crate::cdr::cause_of_status(status);
-                // The caller's word in a CANCEL stays; else the last that is said counts.
-                if !cancelled && let Some(call) = call.and_then(|id| self.calls.at_mut(id)) {
+                // The caller's word in a CANCEL stays, and a call that another branch has won; else the last that is said counts.
+                if open
+                    && !cancelled
+                    && let Some(call) = call.and_then(|id| self.calls.at_mut(id))
+                {
                     call.replace_reason(response);
                 }
                 if (300..400).contains(&status) {
