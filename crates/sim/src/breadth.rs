@@ -68,7 +68,7 @@ impl BreadthWatch {
         &mut self,
         now_us: u64,
         to: SocketAddr,
-        came: &SipText,
+        brought: u32,
         out: &SipText,
     ) -> Option<String> {
         let Some(breadth) = of(out) else {
@@ -86,8 +86,8 @@ impl BreadthWatch {
             ends_us: Some(now_us + T64_US),
         });
         let sum: u32 = fork.values().map(|branch| branch.breadth).sum();
-        (breadth == 0 || sum > brought(came))
-            .then(|| format!("Max-Breadth {sum} in all, {} brought", brought(came)))
+        (breadth == 0 || sum > brought)
+            .then(|| format!("Max-Breadth {sum} in all, {brought} brought"))
     }
 
     /// A CANCEL leaves: its branch is awaited for 64·T1 at most.

@@ -228,14 +228,16 @@ impl Tap {
         mark: &str,
         out: &SipText,
     ) -> Option<String> {
-        if !out.is_request() {
+        if !out.is_request() || self.garbled {
             return None;
         }
-        let came = &self.arrivals.get(mark)?.last()?.message;
+        let came = self.arrivals.get(mark)?.iter();
+        let mut brought = came.map(|arrival| breadth::brought(&arrival.message));
         if out.method() == "INVITE" && out.to_tag().is_none() {
-            return self.breadth.forward(now_us, to, came, out);
+            let brought = brought.max()?;
+            return self.breadth.forward(now_us, to, brought, out);
         }
-        let whole = breadth::of(out) == Some(breadth::brought(came));
+        let whole = brought.any(|brought| breadth::of(out) == Some(brought));
         // A request without a dialog is hunted too.
         (!whole && out.to_tag().is_some()).then(|| "Max-Breadth is not what came".to_owned())
     }
