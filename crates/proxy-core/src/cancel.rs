@@ -12,7 +12,7 @@ use crate::{
     timers::CoreTimer,
 };
 use accounting::{Cause, EndedBy};
-use sip_parser::{KnownHeader, Message, Method, parse_datagram, write_cancel};
+use sip_parser::{Message, Method, parse_datagram, write_cancel};
 use std::mem;
 use transaction_layer::Flow;
 
@@ -46,8 +46,7 @@ impl ProxyCore {
         let over = context.final_sent.is_some() || context.won;
         if !over {
             context.cancelled = true;
-            let reason = cancel.header(KnownHeader::Reason);
-            context.cancel_reason = reason.map(|reason| reason.value.to_vec());
+            context.cancel_reason = crate::reason::joined(cancel);
             if matches!(context.role, Role::Initial)
                 && let Some(call) = context.call.and_then(|id| self.calls.at_mut(id))
             {

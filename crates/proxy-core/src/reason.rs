@@ -18,6 +18,15 @@ pub(crate) struct Reason {
 
 /// The Reason of a message, if it gives one.
 pub(crate) fn of(message: &Message<'_>) -> Option<Reason> {
+    let text = joined(message)?;
+    Some(Reason {
+        q850_cause: values(&text).find_map(q850),
+        text: crate::cdr::text(&text),
+    })
+}
+
+/// All Reason values of a message, as one.
+pub(crate) fn joined(message: &Message<'_>) -> Option<Vec<u8>> {
     let mut text: Vec<u8> = Vec::new();
     //= RFC 3326 §2: there may be several Reason values, on one line or more, each for a protocol of its own
     for field in message.headers_named(KnownHeader::Reason) {
@@ -29,13 +38,7 @@ pub(crate) fn of(message: &Message<'_>) -> Option<Reason> {
         }
         field.unfold_into(&mut text);
     }
-    if text.is_empty() {
-        return None;
-    }
-    Some(Reason {
-        q850_cause: values(&text).find_map(q850),
-        text: crate::cdr::text(&text),
-    })
+    (!text.is_empty()).then_some(text)
 }
 
 impl ProxyCore {

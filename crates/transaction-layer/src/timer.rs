@@ -64,6 +64,7 @@ impl TimerConfig {
         self.t1_us.saturating_mul(64)
     }
 
+    //= RFC 4320 §4.1: the time that Timer E of a client transaction over UDP takes to be reset to T2
     /// How long after its first request a client transaction over UDP resets Timer E to T2, µs: 3.5 s by default
     /// (RFC 4320 §4.1, RFC 3261 §17.1.2.2).
     #[must_use]
@@ -93,6 +94,23 @@ impl TimerConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    //= proves RFC 4320 §4.1
+    #[test]
+    fn timer_e_reaches_t2_after_three_requests_and_a_half_second() {
+        let config = TimerConfig::default();
+        assert_eq!(config.timer_e_at_t2_us(), 500_000 + 1_000_000 + 2_000_000);
+        let quick = TimerConfig {
+            t1_us: 100_000,
+            ..config
+        };
+        assert_eq!(quick.timer_e_at_t2_us(), 6_300_000);
+        let slow = TimerConfig {
+            t1_us: 4_000_000,
+            ..config
+        };
+        assert_eq!(slow.timer_e_at_t2_us(), 0, "it begins with T2");
+    }
 
     #[test]
     fn the_first_durations_are_those_of_table_4() {
