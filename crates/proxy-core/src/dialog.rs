@@ -212,6 +212,7 @@ impl ProxyCore {
         if context.cancelled {
             return self.finish_in_dialog_here(now, name, 487, out);
         }
+        //= RFC 3262 §4: a PRACK goes to the callee of the dialog that its tags name, early ones too
         let Some(leg) = call.leg(dialog, from.other()) else {
             return;
         };
@@ -293,6 +294,7 @@ impl ProxyCore {
             }
             return self.recycle(bytes);
         }
+        //= RFC 3311 §5.2: the refusals of an UPDATE (491, 500 with Retry-After, 504) pass as they are, and move nothing
         context.final_sent = Some(status);
         if context.kind != Kind::Bye {
             self.refresh_targets(now, name.context, status, response, out);

@@ -148,6 +148,7 @@ impl ProxyCore {
             }
             self.learn_dialog(name, response, DialogState::Early);
         }
+        //= RFC 3262 §3: a reliable provisional that comes again is passed on again; its PRACK stops it, and no proxy
         let bytes = self.without_via(response);
         self.send_upstream(now, name.context, status, &bytes, out);
         self.recycle(bytes);

@@ -191,7 +191,8 @@ fn check_times(world: &World, cdr: &Cdr, faults: &mut Vec<String>) {
             ));
         }
         let ended_us = attempt.ended_us.unwrap_or(0);
-        if attempt.cause != Cause::MaxDuration && !byes.contains(&ended_us) {
+        check_expiry(call_id, attempt.cause, answer_us, ended_us, faults);
+        if !ends_by_itself(attempt.cause) && !byes.contains(&ended_us) {
             faults.push(format!(
                 "{call_id}: attempt ended at {ended_us}, BYEs came at {byes:?}"
             ));
@@ -206,7 +207,7 @@ fn check_times(world: &World, cdr: &Cdr, faults: &mut Vec<String>) {
             cdr.duration_us,
             faults,
         );
-        if cdr.cause != Cause::MaxDuration && !byes.contains(&cdr.end_us.unwrap_or(0)) {
+        if !ends_by_itself(cdr.cause) && !byes.contains(&cdr.end_us.unwrap_or(0)) {
             faults.push(format!(
                 "{call_id}: ended at {:?}, BYEs came at {byes:?}",
                 cdr.end_us
@@ -216,6 +217,26 @@ fn check_times(world: &World, cdr: &Cdr, faults: &mut Vec<String>) {
         faults.push(format!(
             "{call_id}: not answered, yet {} µs long",
             cdr.duration_us
+        ));
+    }
+}
+
+/// Whether the proxy ends a call of this cause, and no BYE of a peer does.
+fn ends_by_itself(cause: Cause) -> bool {
+    matches!(cause, Cause::MaxDuration | Cause::SessionExpired)
+}
+
+/// No session is shorter than the 90 s of RFC 4028 §5.
+fn check_expiry(
+    call_id: &str,
+    cause: Cause,
+    answer_us: i64,
+    ended_us: i64,
+    faults: &mut Vec<String>,
+) {
+    if cause == Cause::SessionExpired && ended_us < answer_us + 90_000_000 {
+        faults.push(format!(
+            "{call_id}: a session answered at {answer_us} expired at {ended_us}"
         ));
     }
 }

@@ -150,10 +150,15 @@ pub fn draw(seed: u64, trace: bool) -> World {
         config.stranger_permille = rng.u16(0..500);
     }
     let rates = ["0.06", "0.12", "0.24"];
+    let mut timers = SessionTimers::of(seed);
+    timers.set_policy(&mut config);
     let vendors: Vec<VendorPlan> = (0..rng.usize(1..=3))
         .map(|place| {
             let scripts = (0..rng.usize(1..=3))
-                .map(|_| draw_script(&mut rng, place))
+                .map(|_| VendorScript {
+                    headers: timers.of_vendor(),
+                    ..draw_script(&mut rng, place)
+                })
                 .collect();
             let mut plan = VendorPlan::new(rates[place], scripts);
             if rng.u8(0..5) == 0 {
@@ -174,7 +179,8 @@ pub fn draw(seed: u64, trace: bool) -> World {
         let address = world.callers[host].agent.address;
         world.network.set_link(address, link);
         for _ in 0..rng.usize(1..=4) {
-            let plan = draw_call(&mut rng, host);
+            let mut plan = draw_call(&mut rng, host);
+            timers.set_call(&mut plan);
             world.callers[host].plan(plan);
         }
     }
@@ -185,6 +191,64 @@ pub fn draw(seed: u64, trace: bool) -> World {
         world.vendors[place].up = rng.u8(0..12) != 0;
     }
     world
+}
+
+/// Session timers (RFC 4028), which one run of three has; drawn apart, so that the rest of a seed's run stays as it is.
+struct SessionTimers {
+    rng: fastrand::Rng,
+    on: bool,
+}
+
+impl SessionTimers {
+    fn of(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0x7469_6d65);
+        let on = rng.u8(0..3) == 0;
+        Self { rng, on }
+    }
+
+    fn set_policy(&mut self, config: &mut WorldConfig) {
+        let timer = &mut config.policy.session_timer;
+        if self.on && self.rng.bool() {
+            timer.session_expires_s = self.rng.u32(90..200);
+        }
+        if self.on && self.rng.u8(0..4) == 0 {
+            timer.min_se_s = self.rng.u32(90..=timer.session_expires_s.max(90));
+        }
+    }
+
+    /// What a vendor says in its final responses.
+    fn of_vendor(&mut self) -> Vec<(String, String)> {
+        if !self.on || self.rng.bool() {
+            return Vec::new();
+        }
+        let expires = format!("{};refresher=uac", self.rng.u32(60..180));
+        vec![
+            ("Session-Expires".to_owned(), expires),
+            ("Require".to_owned(), "timer".to_owned()),
+        ]
+    }
+
+    /// What a caller asks for; some talk for longer than their session lasts.
+    fn set_call(&mut self, plan: &mut CallPlan) {
+        if !self.on {
+            return;
+        }
+        if self.rng.bool() {
+            plan.headers
+                .push(("Supported".to_owned(), "timer".to_owned()));
+        }
+        if self.rng.bool() {
+            let expires = self.rng.u32(60..180).to_string();
+            plan.headers.push(("Session-Expires".to_owned(), expires));
+        }
+        if self.rng.bool()
+            && let Some((at_us, Act::Bye)) = plan.acts.last_mut()
+        {
+            *at_us += self.rng.u64(60 * SECOND..300 * SECOND);
+            // After the expiry only its cookie speaks for a BYE: the callee would wait for one for ever.
+            plan.drop_route = false;
+        }
+    }
 }
 
 fn draw_jobs(rng: &mut fastrand::Rng) -> JobsConfig {

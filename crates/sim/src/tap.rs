@@ -250,7 +250,7 @@ impl Tap {
         (!arrivals.any(same)).then_some(last)
     }
 
-    /// What differs beyond what §16.6 and §16.7 change.
+    /// What differs beyond what §16.6 and §16.7 change, and RFC 4028 §8 in session refreshes.
     fn difference(came: &SipText, out: &SipText) -> Option<String> {
         let kept = |message: &SipText| -> Vec<(String, String)> {
             let changed = [
@@ -261,9 +261,17 @@ impl Tap {
                 "Record-Route",
                 "Content-Length",
             ];
+            let refresh = message
+                .first("CSeq")
+                .is_some_and(|cseq| cseq.ends_with(" INVITE") || cseq.ends_with(" UPDATE"));
+            let timer = |name: &str, value: &str| {
+                refresh
+                    && (["Session-Expires", "Min-SE"].contains(&name)
+                        || name == "Require" && value == "timer")
+            };
             let fields = message.headers.iter();
             fields
-                .filter(|(name, _)| !changed.contains(&name.as_str()))
+                .filter(|(name, value)| !changed.contains(&name.as_str()) && !timer(name, value))
                 .cloned()
                 .collect()
         };

@@ -13,6 +13,7 @@ mod peers_alone;
 mod redirect;
 mod restart;
 mod seeds;
+mod session_timer;
 
 use accounting::{Cause, Cdr};
 use proxy_core::Stat;

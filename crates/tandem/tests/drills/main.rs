@@ -15,6 +15,7 @@ mod ipv6;
 mod kill;
 mod lookup;
 mod order;
+mod session;
 mod sipp_calls;
 mod support;
 mod torture;

@@ -86,6 +86,12 @@ impl<'a> Call<'a> {
         self.send(&text);
     }
 
+    /// An INVITE with more header lines.
+    pub(crate) fn send_invite_with(&self, more: &str) {
+        let text = self.out_of_dialog("INVITE", &self.to);
+        self.send(&text.replace("Content-Length:", &format!("{more}Content-Length:")));
+    }
+
     pub(crate) fn send_cancel(&self) {
         let text = self.out_of_dialog("CANCEL", &self.to);
         self.send(&text);
