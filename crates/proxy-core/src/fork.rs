@@ -508,6 +508,7 @@ impl ProxyCore {
             return self.fail_branch_here(now, name, 513, Cause::BadRequest, out);
         }
         let method = method_of(&bytes);
+        //= RFC 3261 §16.6(10): each branch has a client transaction of its own, which sends its request
         let client = self.transactions.start_client(
             now.mono_us,
             method,

@@ -98,6 +98,7 @@ impl ProxyCore {
         fits(prefer).or_else(|| (0..count).find_map(fits))
     }
 
+    //= RFC 3261 §16.6(1): the copy has every field of the received request, known or not, in the same order, and its body
     /// Writes the request of a branch from its context: the same bytes every time.
     pub(crate) fn write_branch_request(&mut self, name: BranchRef, out: &mut Vec<u8>) {
         let Some(context) = self.contexts.at_mut(name.context) else {

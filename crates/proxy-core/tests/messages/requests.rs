@@ -126,3 +126,41 @@ fn a_bye_with_a_malformed_route_still_ends_its_call() {
     bench.send(VENDOR, &reply(&only(&sent, "BYE").text, 200, "", ""));
     assert_eq!(bench.core.live_calls(), 0);
 }
+
+//= proves RFC 3261 §16.6(1)
+#[test]
+fn a_forwarded_request_is_the_received_one_but_for_what_a_proxy_writes() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let odd = "x-Odd : ;;,,;;,;\r\ns:\r\nSubject-2:  a\r\n\t folded\r\n  value\r\nX-ODD:again\r\nc: text/plain\r\n";
+    let invite = bench.invite();
+    let invite = invite.replace(
+        "Content-Length: 0\r\n\r\n",
+        &format!("{odd}l: 4\r\n\r\n\0\r\n\u{1}"),
+    );
+    let sent = bench.send(CALLER, &invite);
+    let written = |line: &&str| {
+        !["INVITE ", "Via: ", "Max-Forwards: ", "Record-Route: "]
+            .iter()
+            .any(|start| line.starts_with(start))
+    };
+    let received: Vec<&str> = invite.split("\r\n").filter(written).collect();
+    let forwarded: Vec<&str> = only(&sent, "INVITE")
+        .text
+        .split("\r\n")
+        .filter(written)
+        .collect();
+    assert_eq!(received, forwarded);
+}
+
+//= proves RFC 3261 §16.6(10)
+#[test]
+fn a_forwarded_request_is_sent_again_until_it_is_heard() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let invite = bench.invite();
+    let sent = bench.send(CALLER, &invite);
+    let forwarded = only(&sent, "INVITE").text.clone();
+    let again = bench.wait(600_000);
+    assert_eq!(only(&again, "INVITE").text, forwarded);
+    bench.send(VENDOR, &reply(&forwarded, 100, "", ""));
+    assert!(bench.wait(2 * SECOND).is_empty());
+}

@@ -14,6 +14,7 @@ mod fraud;
 mod ipv6;
 mod kill;
 mod lookup;
+mod looping;
 mod order;
 mod session;
 mod sipp_calls;
