@@ -139,7 +139,7 @@ fn a_forwarded_request_is_the_received_one_but_for_what_a_proxy_writes() {
     );
     let sent = bench.send(CALLER, &invite);
     let written = |line: &&str| {
-        !["INVITE ", "Via: ", "Max-Forwards: ", "Record-Route: "]
+        !["INVITE ", "Via: ", "Max-", "Record-Route: "]
             .iter()
             .any(|start| line.starts_with(start))
     };
