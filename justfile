@@ -46,6 +46,10 @@ interop *WORDS:
 ledger:
     cargo xtask ledger
 
+# Instructions of the parser beside those kept in benches/instructions.toml; --update keeps them
+instructions *OPTIONS:
+    cargo xtask instructions {{OPTIONS}}
+
 # Formats everything
 fmt:
     cargo fmt --all

@@ -1,8 +1,9 @@
-//! Development tasks: `cargo xtask test`, `cargo xtask ci` and `cargo xtask ledger`.
+//! Development tasks: `cargo xtask test`, `cargo xtask ci`, `cargo xtask ledger` and `cargo xtask instructions`.
 //! Needs Rust and, for the end-to-end tests, Debian's package manager; nothing else.
 //! Leaves out releases and deployment.
 #![expect(clippy::print_stderr, reason = "a command-line tool for developers")]
 
+mod instructions;
 mod ledger;
 mod leftovers;
 mod packages;
@@ -17,8 +18,9 @@ use steps::{Step, Steps};
 const SIMULATION_SEEDS: &str = "300";
 
 const USAGE: &str = "cargo xtask <task>\n\n  test [FILTER…]   every test of the workspace, the end-to-end ones included\n  \
-                     ci               format, ledger, lints, documentation, tests, simulation: what must pass before a merge\n  \
-                     ledger [--check] makes docs/conformance.md from the annotations in the code, or checks it and every citation";
+                     ci               format, ledger, lints, documentation, tests, instructions, simulation: what must pass before a merge\n  \
+                     ledger [--check] makes docs/conformance.md from the annotations in the code, or checks it and every citation\n  \
+                     instructions [--update] counts the instructions of the parser and compares them with those kept, or keeps them";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test", filter @ ..] => test(filter),
         ["ci"] => ci(),
+        ["instructions"] => instructions(false),
+        ["instructions", "--update"] => instructions(true),
         ["ledger"] => ledger::run(false),
         ["ledger", "--check"] => ledger::run(true),
         _ => Err(USAGE.to_owned()),
@@ -76,6 +80,7 @@ fn ci() -> Result<(), String> {
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     run_tests(&mut steps, &[])?;
+    steps.run("instructions", || instructions(false))?;
     let seeds = [
         "run",
         "--quiet",
@@ -88,6 +93,12 @@ fn ci() -> Result<(), String> {
     ];
     steps.command(&Step::new("simulation", "cargo").args(seeds))?;
     steps.close()
+}
+
+/// Counts instructions, and compares or keeps them.
+fn instructions(update: bool) -> Result<(), String> {
+    packages::ensure_valgrind()?;
+    instructions::run(update)
 }
 
 /// All tests of the workspace, built once; what they leave behind is removed.

@@ -1,5 +1,5 @@
-//! Debian packages that the end-to-end tests need: installed when missing and permitted, else named.
-//! Only `sip-tester` (the program `sipp`).
+//! Debian packages that the tests and the counting of instructions need: installed when missing and permitted, else named.
+//! Only `sip-tester` (the program `sipp`) and `valgrind`.
 //! Leaves out other distributions: there the message says which program is missing.
 
 use std::path::Path;
@@ -11,23 +11,39 @@ struct Needed {
     package: &'static str,
 }
 
-const NEEDED: &[Needed] = &[Needed {
+const SIPP: Needed = Needed {
     program: "sipp",
     package: "sip-tester",
-}];
+};
 
-/// Makes sure that every needed program can be run.
+const VALGRIND: Needed = Needed {
+    program: "valgrind",
+    package: "valgrind",
+};
+
+/// Makes sure that every program that the end-to-end tests need can be run.
 pub(crate) fn ensure() -> Result<(), String> {
-    for needed in NEEDED.iter().filter(|needed| !on_path(needed.program)) {
-        install(needed)?;
-        if !on_path(needed.program) {
-            return Err(format!(
-                "{} was installed, but {} is still not on the PATH",
-                needed.package, needed.program
-            ));
-        }
+    ensure_one(&SIPP)
+}
+
+/// Makes sure that instructions can be counted.
+pub(crate) fn ensure_valgrind() -> Result<(), String> {
+    ensure_one(&VALGRIND)
+}
+
+fn ensure_one(needed: &Needed) -> Result<(), String> {
+    if on_path(needed.program) {
+        return Ok(());
     }
-    Ok(())
+    install(needed)?;
+    if on_path(needed.program) {
+        Ok(())
+    } else {
+        Err(format!(
+            "{} was installed, but {} is still not on the PATH",
+            needed.package, needed.program
+        ))
+    }
 }
 
 fn on_path(program: &str) -> bool {
@@ -43,7 +59,7 @@ fn install(needed: &Needed) -> Result<(), String> {
     );
     if !on_path("apt-get") {
         return Err(format!(
-            "{by_hand} (there is no apt-get here; any package with sipp 3.6 or later will do)"
+            "{by_hand} (there is no apt-get here; any package with sipp 3.6 or valgrind 3.19 or later will do)"
         ));
     }
     if !is_root() {

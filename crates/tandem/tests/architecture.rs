@@ -80,6 +80,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
             "transaction-layer",
         ],
     ),
+    ("instructions", &["sip-parser"]),
     ("loadtests", &[]),
     ("xtask", &[]),
 ];
