@@ -173,10 +173,10 @@ ctrl_tcp_listen {address}:4444
 
     @staticmethod
     def write_tone(path):
-        """Twenty seconds of a tone, which is all the sound there is."""
+        """Two minutes of a tone; baresip hangs up when its file ends."""
         with wave.open(path, "wb") as file:
             file.setparams((1, 2, 8000, 0, "NONE", ""))
-            file.writeframes(struct.pack("<8h", 0, 5657, 8000, 5657, 0, -5657, -8000, -5657) * 20000)
+            file.writeframes(struct.pack("<8h", 0, 5657, 8000, 5657, 0, -5657, -8000, -5657) * 120_000)
 
     def connect(self, address):
         for _ in range(100):

@@ -88,6 +88,9 @@ directory = "{self.path('journal')}"
 address = "{ADMIN}"
 token_file = "{self.path('admin.token')}"
 
+[session_timer]
+session_expires_s = 90
+
 [proxy]
 cookie_key_file = "{self.path('cookie.key')}"
 

@@ -82,3 +82,20 @@ fn the_reason_of_a_failed_vendor_is_no_reason_to_cancel_the_next() {
     assert_eq!(cancel.header("Reason"), None);
     assert_eq!(bench.only_cdr().q850_cause, None);
 }
+
+//= proves RFC 3261 §16.10
+#[test]
+fn a_cancel_from_another_address_than_the_invite_ends_nothing() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let invite = bench.invite();
+    let sent = bench.send(CALLER, &invite);
+    let forwarded = only(&sent, "INVITE").clone();
+    bench.send(VENDOR, &reply(&forwarded.text, 180, "callee", ""));
+    let cancel = beside(&invite, "CANCEL", "<sip:4930123@192.0.2.1>", "");
+    let neighbour = "198.51.100.11:5060";
+    let sent = bench.send(neighbour, &cancel);
+    assert_eq!(summary(&sent), [(neighbour.to_owned(), "481")]);
+    let sent = bench.send(CALLER, &cancel);
+    assert_eq!(only(&sent, "200").to.to_string(), CALLER);
+    assert_eq!(only(&sent, "CANCEL").to.to_string(), VENDOR);
+}
