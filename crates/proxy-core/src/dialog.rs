@@ -387,7 +387,7 @@ impl ProxyCore {
     ///
     /// Whatever the answer, the CSeq has moved, and the journal learns of it.
     //= RFC 3261 §12.2: the 2xx of a re-INVITE renews both remote targets
-    //= RFC 3311 §5.1: and so does that of an UPDATE
+    //= RFC 3311 §5.1: the 2xx of an UPDATE renews both remote targets
     fn refresh_targets(
         &mut self,
         now: Now,

@@ -205,7 +205,7 @@ impl ProxyCore {
 
     /// The cookie, once for each side when the listeners differ.
     //= RFC 3261 §16.6(4): one Record-Route with lr, and in it a cookie that we know again
-    //= RFC 5658 §5: one for each side when the listeners differ
+    //= RFC 5658 §5: two Record-Routes when the listeners differ, the callee's side on top
     fn edit_record_route(
         &self,
         message: &Message<'_>,

@@ -52,7 +52,7 @@ impl ClientInvite {
 
     pub(crate) fn on_timer(self, timer: Timer) -> (Self, Step) {
         match (self, timer) {
-            //= RFC 3261 §17.1.1.2: the interval doubles after each transmission, without a cap.
+            //= RFC 3261 §17.1.1.2: the interval doubles after each transmission, without a cap
             (Self::Calling { interval_us }, Timer::A) => {
                 let interval_us = interval_us.saturating_mul(2);
                 let step = Step {

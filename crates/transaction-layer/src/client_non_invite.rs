@@ -62,7 +62,7 @@ impl ClientNonInvite {
                 (Self::Trying { interval_us }, step)
             }
             //= RFC 3261 §17.1.2.2: a provisional slows the repetition down and does not stop it, because the
-            //=   server repeats its response only when asked.
+            //=   server repeats its response only when asked
             (Self::Proceeding, Timer::E) => {
                 let step = Step {
                     send: Bytes::Stored,

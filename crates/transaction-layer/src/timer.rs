@@ -25,10 +25,10 @@ pub(crate) enum Timer {
     J,
     /// Non-INVITE client: absorbs repeated responses for T4 over UDP (§17.1.2.2).
     K,
-    //= RFC 6026 §7.1: Timer L
+    //= RFC 6026 §7.1: Timer L keeps the server transaction of an INVITE after its 2xx, so that repetitions are absorbed
     /// INVITE server: absorbs repeated INVITEs for 64·T1 after a 2xx (RFC 6026 §7.1).
     L,
-    //= RFC 6026 §7.2: Timer M
+    //= RFC 6026 §7.2: Timer M keeps the client transaction of an INVITE after its 2xx, so that further ones get through
     /// INVITE client: passes on further 2xx responses for 64·T1 after the first (RFC 6026 §7.2).
     M,
 }
