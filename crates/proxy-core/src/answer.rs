@@ -323,7 +323,7 @@ impl ProxyCore {
                     restored: false,
                     session: None,
                     lapsed: false,
-                    refreshing: None,
+                    deciding: None,
                 }),
             None => {}
         }

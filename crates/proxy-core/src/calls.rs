@@ -53,8 +53,8 @@ pub(crate) struct Dialog {
     pub(crate) session: Option<Session>,
     /// Its session has expired: requests still pass, but none that would begin it anew.
     pub(crate) lapsed: bool,
-    /// The last INVITE or UPDATE within it: the session does not expire before that is answered.
-    pub(crate) refreshing: Option<ContextRef>,
+    /// The last INVITE, UPDATE or BYE within it: the session does not expire before that is answered.
+    pub(crate) deciding: Option<ContextRef>,
 }
 
 /// The session timer of a dialog.

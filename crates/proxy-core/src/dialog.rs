@@ -168,10 +168,10 @@ impl ProxyCore {
             if let Some(leg) = call.leg_mut(dialog, side) {
                 leg.cseq = Some(number);
             }
-            if is_refresh(request)
+            if (is_refresh(request) || request.method() == Method::Bye)
                 && let Some(dialog) = call.dialogs.get_mut(usize::from(dialog))
             {
-                dialog.refreshing = Some(context);
+                dialog.deciding = Some(context);
             }
         }
         match self.session_ask(request) {

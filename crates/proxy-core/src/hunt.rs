@@ -158,7 +158,8 @@ impl ProxyCore {
 fn rank(status: u16) -> u32 {
     let class = u32::from(status / 100);
     let within = match status {
-        401 | 407 | 415 | 420 | 484 => 0,
+        //= RFC 4028 §7.3: a vendor's 422 tells the caller how to ask again, and is preferred like its kind
+        401 | 407 | 415 | 420 | 422 | 484 => 0,
         503 => 2,
         _ => 1,
     };

@@ -249,7 +249,7 @@ impl ProxyCore {
             restored: true,
             session: None,
             lapsed: false,
-            refreshing: None,
+            deciding: None,
         });
         let dialog = u8::try_from(call.dialogs.len() - 1).unwrap_or(u8::MAX);
         if let Some(expires_us) = restored.session_expires_us {

@@ -62,10 +62,13 @@ impl SessionAsk {
             "Malformed Session-Expires Header",
         )?;
         let min_se_s = seconds(KnownHeader::MinSe, "Malformed Min-SE Header")?;
-        let uac_supports = has_timer(request.supported());
         // RFC 4028 §5: 90 where there is none, and none is below.
         let least_s = min_se_s.unwrap_or(MIN_SE_S).max(MIN_SE_S);
         let wanted_s = (policy.session_expires_s > 0).then_some(policy.session_expires_s);
+        if asked_s.or(wanted_s).is_none() {
+            return Ok(Self::default());
+        }
+        let uac_supports = has_timer(request.supported());
         let mut ask = Self {
             interval_s: None,
             min_se_s: None,
@@ -295,7 +298,7 @@ impl ProxyCore {
         }
     }
 
-    /// Nobody has refreshed a session in time.
+    /// Nobody has refreshed a session in time, as far as is known.
     pub(crate) fn on_session_timer(&mut self, now: Now, id: Uuid, dialog: u8, out: &mut Output) {
         let contexts = &self.contexts;
         let Some(state) = self
@@ -309,11 +312,11 @@ impl ProxyCore {
             return;
         };
         let under_way = state
-            .refreshing
+            .deciding
             .and_then(|name| contexts.at(name))
             .is_some_and(|context| context.final_sent.is_none());
         if under_way {
-            // Its 2xx would renew the session: what it says is awaited.
+            // The 2xx of a refresh would renew the session, a BYE has ended it already: the outcome is awaited.
             let due_us = signed(now.mono_us.saturating_add(self.patience_us()));
             return self.set_session(now, id, dialog, Some(session.expires_us), Some(due_us));
         }

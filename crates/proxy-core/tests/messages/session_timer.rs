@@ -3,7 +3,7 @@
 
 use crate::bench::*;
 use accounting::{AnsweredCall, Cause, EndedBy, Record};
-use proxy_core::{CoreConfig, Policy, SessionExpiry, SessionTimerPolicy, Stat};
+use proxy_core::{CoreConfig, FailoverTable, Policy, SessionExpiry, SessionTimerPolicy, Stat};
 
 const CONTACT: &str = "Contact: <sip:callee@203.0.113.10>\r\n";
 const CALLEE: &str = "sip:callee@203.0.113.10";
@@ -494,6 +494,29 @@ fn a_refresh_whose_answer_is_on_its_way_is_waited_for() {
     }
 }
 
+#[test]
+fn a_bye_that_came_before_the_expiry_is_the_end_even_when_nobody_answers_it() {
+    for answered in [true, false] {
+        let mut bench = bench(90, 0);
+        let (caller, ..) = call(&mut bench, SUPPORTED, TIMED);
+        bench.wait(90 * SECOND);
+        let came_us = bench.wall_us();
+        let bye = bench.request(&caller, "BYE", CALLEE, 2, "");
+        let sent = bench.send(CALLER, &bye);
+        bench.wait(15 * SECOND);
+        assert_eq!(bench.core.live_calls(), 1);
+        if answered {
+            let ok = reply(&only(&sent, "BYE").text, 200, "", "");
+            bench.send(VENDOR, &ok);
+        }
+        bench.wait(60 * SECOND);
+        let cdr = bench.only_cdr();
+        assert_eq!((cdr.cause, cdr.end_us), (Cause::Answered, Some(came_us)));
+        assert_eq!(cdr.ended_by, Some(EndedBy::Caller));
+        assert_eq!(bench.stat(Stat::SessionsExpired), 0);
+    }
+}
+
 //= proves RFC 4028 §8.2
 #[test]
 fn two_dialogs_of_one_call_expire_each_by_itself() {
@@ -647,4 +670,28 @@ fn a_422_of_a_vendor_goes_to_the_caller_with_its_min_se() {
     let sent = bench.send(VENDOR, &refusal);
     assert_eq!(only(&sent, "422").header("Min-SE"), Some("600"));
     assert_eq!(bench.only_cdr().status, 422);
+}
+
+//= proves RFC 4028 §7.3
+#[test]
+fn a_422_of_one_vendor_is_what_the_caller_hears_of_several_refusals() {
+    let config = CoreConfig {
+        policy: Policy {
+            failover: FailoverTable::parse(["4xx"]).unwrap(),
+            ..Policy::default()
+        },
+        ..config()
+    };
+    for (first, second) in [
+        ((422, "Min-SE: 600\r\n"), (486, "")),
+        ((486, ""), (422, "Min-SE: 600\r\n")),
+    ] {
+        let mut bench = Bench::with(config.clone(), &TWO_VENDORS);
+        let invite = invite(&mut bench, "Supported: timer\r\nSession-Expires: 100\r\n");
+        let one = only(&bench.send(CALLER, &invite), "INVITE").clone();
+        let sent = bench.send(VENDOR, &reply(&one.text, first.0, "x", first.1));
+        let two = only(&sent, "INVITE").clone();
+        let sent = bench.send(SECOND_VENDOR, &reply(&two.text, second.0, "y", second.1));
+        assert_eq!(only(&sent, "422").header("Min-SE"), Some("600"));
+    }
 }
