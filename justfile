@@ -28,6 +28,10 @@ sim SEEDS="300":
 sim-seed SEED:
     cargo run -p sim -- --seed {{SEED}} --trace
 
+# A fuzz target for so many seconds; `cargo xtask fuzz` runs them all for 20 s each
+fuzz TARGET SECONDS="300":
+    cargo xtask fuzz {{TARGET}} {{SECONDS}}
+
 # CPU per call of the forwarder and of Tandem with one worker, interleaved, in one run
 figure *OPTIONS:
     cargo build --release -p tandem -p loadtests

@@ -3,6 +3,7 @@
 //! Leaves out releases and deployment.
 #![expect(clippy::print_stderr, reason = "a command-line tool for developers")]
 
+mod fuzz;
 mod instructions;
 mod ledger;
 mod leftovers;
@@ -19,6 +20,7 @@ const SIMULATION_SEEDS: &str = "300";
 
 const USAGE: &str = "cargo xtask <task>\n\n  test [FILTER…]   every test of the workspace, the end-to-end ones included\n  \
                      ci               format, ledger, lints, documentation, tests, instructions, simulation: what must pass before a merge\n  \
+                     fuzz [TARGET [SECONDS]]  the fuzz targets, 20 s each, or one of them\n  \
                      ledger [--check] makes docs/conformance.md from the annotations in the code, or checks it and every citation\n  \
                      instructions [--update] counts the instructions of the parser and compares them with those kept, or keeps them";
 
@@ -36,6 +38,9 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test", filter @ ..] => test(filter),
         ["ci"] => ci(),
+        ["fuzz"] => fuzz_alone(None, None),
+        ["fuzz", target] => fuzz_alone(Some(target), None),
+        ["fuzz", target, seconds] => fuzz_alone(Some(target), Some(seconds)),
         ["instructions"] => instructions(false),
         ["instructions", "--update"] => instructions(true),
         ["ledger"] => ledger::run(false),
@@ -92,6 +97,13 @@ fn ci() -> Result<(), String> {
         SIMULATION_SEEDS,
     ];
     steps.command(&Step::new("simulation", "cargo").args(seeds))?;
+    fuzz::run(&mut steps, None, None)?;
+    steps.close()
+}
+
+fn fuzz_alone(target: Option<&str>, seconds: Option<&str>) -> Result<(), String> {
+    let mut steps = Steps::new();
+    fuzz::run(&mut steps, target, seconds)?;
     steps.close()
 }
 

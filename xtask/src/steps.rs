@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 /// A command to run under a name.
 pub(crate) struct Step {
     name: &'static str,
-    program: &'static str,
+    program: OsString,
     arguments: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
 }
 
 impl Step {
     /// `program` without arguments yet.
-    pub(crate) fn new(name: &'static str, program: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str, program: impl Into<OsString>) -> Self {
         Self {
             name,
-            program,
+            program: program.into(),
             arguments: Vec::new(),
             environment: Vec::new(),
         }
@@ -79,7 +79,12 @@ impl Steps {
             .iter()
             .map(|argument| argument.to_string_lossy())
             .collect();
-        eprintln!("── {}: {} {}", step.name, step.program, shown.join(" "));
+        eprintln!(
+            "── {}: {} {}",
+            step.name,
+            step.program.display(),
+            shown.join(" ")
+        );
         let start = Instant::now();
         let outcome = self.pass_through(step);
         self.note(step.name, start.elapsed(), outcome)
@@ -99,14 +104,14 @@ impl Steps {
     }
 
     fn pass_through(&mut self, step: &Step) -> Result<(), String> {
-        let mut child = Command::new(step.program)
+        let mut child = Command::new(&step.program)
             .args(&step.arguments)
             .envs(step.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("{}: {error}", step.program))?;
+            .map_err(|error| format!("{}: {error}", step.program.display()))?;
         let (lines, summary) = mpsc::channel();
         let readers = [
             child

@@ -14,7 +14,7 @@ use crate::world::{Handoff, PROXY, VendorPlan, World, WorldConfig};
 
 /// Events of one program at most.
 const EVENTS_MAX: usize = 48;
-/// The longest time until everything has ended, µs: three vendors' Timer C and the longest call.
+/// The longest time after the last event until everything has ended, µs: three vendors' Timer C and the longest call.
 const LATEST_US: u64 = 2_000 * SECOND;
 /// How old an INVITE may be to be sent again as it was, µs; later it would begin another transaction.
 const REPEAT_MAX_US: u64 = 5 * SECOND;
@@ -122,7 +122,8 @@ pub fn run_program(bytes: &[u8], trace: bool) -> Result<(), Vec<String>> {
         }
         event(&mut choices, &mut world, &mut forged);
     }
-    while world.now_us < LATEST_US && world.faults.is_empty() && !is_quiet(&world) {
+    let latest_us = world.now_us + LATEST_US;
+    while world.now_us < latest_us && world.faults.is_empty() && !is_quiet(&world) {
         world.run_until(world.now_us + 10 * SECOND);
     }
     let faults = faults_whoever_sent(&world);

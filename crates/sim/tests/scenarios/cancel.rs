@@ -194,3 +194,32 @@ fn a_cancel_after_the_answer_changes_nothing() {
     assert!(world.vendors[0].calls[0].cancelled_us.is_none());
     assert!(only_cdr(&world).answer_us.is_some());
 }
+
+#[test]
+fn a_cancel_that_crosses_the_180_ends_the_call() {
+    // The 180 reaches the proxy at 215 ms, the CANCEL at 210 ms.
+    let mut world = world_of(vec![VendorScript::rings_for_ever()]);
+    call(&mut world, cancels_after(205 * MS));
+    let call = &world.callers[0].calls[0];
+    assert_eq!(
+        (heard(call), call.saw.cancel_answer),
+        (vec![487], Some(200))
+    );
+    assert_eq!(only_cdr(&world).cause, Cause::Cancelled);
+}
+
+#[test]
+fn a_cancel_in_the_moment_of_its_invite_ends_the_call() {
+    let mut world = world_of(vec![VendorScript::rings_for_ever()]);
+    let plan = CallPlan {
+        cancel: CancelPlan::Rudely(0),
+        ..CallPlan::default()
+    };
+    call(&mut world, plan);
+    let call = &world.callers[0].calls[0];
+    assert_eq!(
+        (heard(call), call.saw.cancel_answer),
+        (vec![487], Some(200))
+    );
+    assert_eq!(only_cdr(&world).cause, Cause::Cancelled);
+}

@@ -118,3 +118,30 @@ fn when_every_vendor_is_at_its_limit_upstream_hears_503() {
         Some(Cause::VendorLimit)
     );
 }
+
+#[test]
+fn a_full_table_of_transactions_refuses_and_recovers() {
+    let mut config = WorldConfig::default();
+    config.policy.transactions_max = 7;
+    let mut world = world(config, vendors_of(vec![VendorScript::default()]));
+    plan_calls(&mut world, 12, 10 * MS);
+    finish(&mut world);
+    assert!(world.stat(Stat::TablesFull) > 0);
+    let finals = finals(&world);
+    let count = |status| {
+        finals
+            .iter()
+            .filter(|heard| heard.contains(&status))
+            .count()
+    };
+    assert!(count(200) > 0, "{finals:?}");
+    // Nobody is left without an answer, and afterwards there is room again.
+    assert!(finals.iter().all(|heard| !heard.is_empty()), "{finals:?}");
+    let now_us = world.now_us;
+    world.callers[0].plan(CallPlan {
+        starts_us: now_us,
+        ..CallPlan::default()
+    });
+    finish(&mut world);
+    assert_eq!(heard(world.callers[0].calls.last().unwrap()), [200]);
+}

@@ -3,7 +3,7 @@
 use accounting::Cause;
 use proxy_core::{Durability, LookupAnswer, LookupOnError, Stat};
 use sim::clock::{MS, SECOND};
-use sim::peer_caller::CallPlan;
+use sim::peer_caller::{CallPlan, CancelPlan};
 use sim::peer_vendor::VendorScript;
 use sim::world::{World, WorldConfig};
 
@@ -139,4 +139,51 @@ fn with_strict_durability_the_2xx_waits_for_its_record() {
         only_cdr(&world).answer_us,
         Some(sim::clock::WALL_START_US + 2_015_000)
     );
+}
+
+#[test]
+fn a_cancel_while_the_2xx_waits_for_its_record_comes_too_late() {
+    let mut config = WorldConfig::default();
+    config.policy.durability = Durability::Strict;
+    config.jobs.delay_min_us = 300 * MS;
+    config.jobs.delay_max_us = 300 * MS;
+    let mut world = world(config, vendors_of(vec![VendorScript::default()]));
+    // The 2xx reaches the proxy at 2.015 s and leaves it at 2.315 s; the CANCEL comes at 2.105 s.
+    let plan = CallPlan {
+        cancel: CancelPlan::After(2_100 * MS),
+        ..CallPlan::default()
+    };
+    call(&mut world, plan);
+    let call = &world.callers[0].calls[0];
+    assert_eq!(
+        (heard(call), call.saw.cancel_answer),
+        (vec![200], Some(200))
+    );
+    assert!(world.vendors[0].calls[0].cancelled_us.is_none());
+    assert!(only_cdr(&world).answer_us.is_some());
+}
+
+#[test]
+fn a_caller_who_cancels_and_repeats_while_a_lookup_is_parked_is_answered_at_once() {
+    let mut config = config();
+    config.policy.lookup_deadline_us = 20 * SECOND;
+    config.jobs.delay_min_us = 10 * SECOND;
+    config.jobs.delay_max_us = 10 * SECOND;
+    let mut world = world(config, vendors_of(vec![VendorScript::default()]));
+    let caller = world.callers[0].agent.address;
+    let doubled = sim::network::LinkQuality {
+        duplicate_permille: 1000,
+        ..sim::network::LinkQuality::CLEAN
+    };
+    world.network.set_link(caller, doubled);
+    let plan = CallPlan {
+        cancel: CancelPlan::After(SECOND),
+        ..CallPlan::default()
+    };
+    call(&mut world, plan);
+    let call = &world.callers[0].calls[0];
+    assert_eq!(heard(call), [487]);
+    assert!(call.saw.finals[0].0 < 1_100 * MS);
+    assert!(world.vendors[0].calls.is_empty());
+    assert_eq!(world.stat(Stat::Attempts), 0);
 }

@@ -7,6 +7,8 @@ mod dialogs;
 mod failover;
 mod forks;
 mod fraud;
+mod handoff;
+mod late;
 mod limits;
 mod lookups;
 mod peers_alone;
@@ -14,6 +16,7 @@ mod redirect;
 mod restart;
 mod seeds;
 mod session_timer;
+mod streams;
 
 use accounting::{Cause, Cdr};
 use proxy_core::Stat;
