@@ -129,10 +129,9 @@ fn apply(
     }
     match program[1] >> 1 & 3 {
         // Of the values below the top one the parser asks less.
-        1 if message
-            .vias()
-            .nth(1)
-            .is_none_or(|via| via.is_ok_and(|via| Via::parse(via.value).is_ok())) =>
+        1 if message.vias().nth(1).is_none_or(|via| {
+            via.is_ok_and(|via| Via::parse(via.value).is_ok_and(|via| via.version == b"2.0"))
+        }) =>
         {
             edits.remove_top_via(message);
             expected.vias.remove(0);

@@ -327,6 +327,10 @@ impl Tap {
         if !message.is_request() && message.method() == "BYE" {
             return;
         }
+        // Refusals are kept until the best of them is chosen (§16.7(6)).
+        if !message.is_request() && message.method() == "INVITE" && message.status() >= 300 {
+            return;
+        }
         // A retransmission that is forwarded again (2xx, ACK) has had its turn.
         if !self.gone.insert(mark.to_owned()) {
             return;
