@@ -25,15 +25,17 @@ impl ProxyCore {
         request: &Message<'_>,
         listener: u16,
     ) -> Result<Flow, Option<JobKind>> {
-        let route = request
-            .routes()
-            .flatten()
-            .find(|route| !self.own.is_uri(route.uri));
-        let uri = route.map_or(request.request_uri(), |route| route.uri);
+        let uri = self.passing_uri(request);
         if self.own.is_uri(uri) {
             return Err(None);
         }
         self.uri_hop(now, uri, listener)
+    }
+
+    /// The first Route that is not ours, else the request URI.
+    fn passing_uri<'m>(&self, request: &Message<'m>) -> &'m [u8] {
+        let foreign = self.foreign_route(request);
+        foreign.map_or(request.request_uri(), |route| route.uri)
     }
 
     pub(crate) fn open_passing(
@@ -75,9 +77,12 @@ impl ProxyCore {
         };
         let request = mem::take(&mut context.request);
         let mut table = mem::take(&mut self.inner_table);
-        let hop = match parse_datagram(&request, &mut table) {
-            Ok(message) => self.passing_hop(now, &message, listener),
-            Err(_) => Err(None),
+        let (hop, leads_here) = match parse_datagram(&request, &mut table) {
+            Ok(message) => (
+                self.passing_hop(now, &message, listener),
+                self.own.is_uri(self.passing_uri(&message)),
+            ),
+            Err(_) => (Err(None), false),
         };
         self.inner_table = table;
         if let Some(context) = self.contexts.at_mut(name) {
@@ -101,7 +106,9 @@ impl ProxyCore {
                     context.parked = Some(job);
                 }
             }
-            Err(None) => self.finish_in_dialog_here(now, name, 481, out),
+            Err(None) if leads_here => self.finish_in_dialog_here(now, name, 481, out),
+            //= RFC 3261 §16.9: no way to the next hop counts as its 503, which upstream hears as 500
+            Err(None) => self.finish_in_dialog_here(now, name, 500, out),
         }
     }
 

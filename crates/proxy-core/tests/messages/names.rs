@@ -65,3 +65,23 @@ fn a_full_queue_at_forwarding_is_answered_503() {
     assert_eq!((cdr.status, cdr.cause), (503, Cause::QueueFull));
     bench.rest();
 }
+
+//= proves RFC 3261 §16.9
+#[test]
+fn a_route_that_does_not_resolve_is_500_and_one_that_leads_nowhere_but_here_is_481() {
+    let mut trusting = config();
+    trusting.policy.unknown_dialog = proxy_core::UnknownDialog::Forward;
+    let mut bench = Bench::with(trusting, &ONE_VENDOR);
+    let mut caller = Dialog::caller("callee");
+    let here = bench.request(&caller, "INFO", "sip:192.0.2.1:5060", 1, "");
+    assert_eq!(
+        summary(&bench.send(CALLER, &here)),
+        [(CALLER.to_owned(), "481")]
+    );
+    caller.routes = "Route: <sip:nowhere.example;lr>\r\n".to_owned();
+    let away = bench.request(&caller, "INFO", "sip:x@192.0.2.1", 2, "");
+    assert!(bench.send(CALLER, &away).is_empty());
+    let job = bench.take_job();
+    let sent = bench.end_job(&job, JobAnswer::Failed(JobFailure::Error));
+    assert_eq!(summary(&sent), [(CALLER.to_owned(), "500")]);
+}
