@@ -1,16 +1,20 @@
 //! What must hold when a run is over, whatever the network did: CDRs against what crossed the boundary, limits, leftovers.
-//! The boundary itself is watched all the time by `tap`, limits after every step by `world`.
+//! The boundary itself is watched all the time by `tap`, limits and outcomes after every step by `world`; `tests` breaks each.
 //! Leaves out what only holds on a clean network: the named scenarios assert that.
 
 use std::collections::BTreeSet;
 
 use accounting::{Cause, Cdr, Record};
+use proxy_core::Stat;
 use rust_decimal::Decimal;
 
 use crate::clock::{SECOND, wall_us};
 use crate::peer_vendor::FORK;
 use crate::tap::Final;
-use crate::world::{Recorded, World};
+use crate::world::{OUTCOMES, Recorded, World};
+
+#[cfg(test)]
+mod tests;
 
 /// A record may wait for a job (a name to resolve, a commit) before its message leaves, µs.
 const PARKED_MAX_US: i64 = 5_000_000;
@@ -50,6 +54,7 @@ pub fn faults_whoever_sent(world: &World) -> Vec<String> {
     if world.live_calls() != 0 {
         faults.push(format!("{} calls are left", world.live_calls()));
     }
+    check_counts(world, &mut faults);
     for broken in world.network.broken() {
         faults.push(format!(
             "{} could not read what {} wrote: {}",
@@ -65,6 +70,18 @@ pub fn faults_whoever_sent(world: &World) -> Vec<String> {
     check_answered_once(world, &mut faults);
     check_ids(world, &mut faults);
     faults
+}
+
+/// Nothing disappears: what was given to the lanes was counted in, and everything counted in has one outcome.
+fn check_counts(world: &World, faults: &mut Vec<String>) {
+    let counted = world.stat(Stat::DatagramsIn);
+    let outcomes: u64 = OUTCOMES.iter().map(|stat| world.stat(*stat)).sum();
+    if (counted, outcomes) != (world.given, world.given) {
+        faults.push(format!(
+            "{} datagrams were given to lanes, {counted} counted in, {outcomes} have an outcome",
+            world.given
+        ));
+    }
 }
 
 /// One CDR for every admitted INVITE, one final response upstream, 487 for what was cancelled in time.

@@ -27,6 +27,7 @@ mod trace;
 mod views;
 
 pub use config::{Handoff, VendorPlan, WorldConfig};
+pub(crate) use delivery::OUTCOMES;
 use handoff::Rings;
 
 /// Where the proxy listens.
@@ -72,6 +73,8 @@ pub struct World {
     pub faults: Vec<String>,
     /// Channels and calls per second of the current boot.
     pub counters: Arc<TrunkCounters>,
+    /// Datagrams given to lanes, over all boots.
+    pub given: u64,
     /// Datagrams sent to addresses that nobody has.
     pub to_nowhere: Vec<Datagram>,
     /// Added to the wall clock, µs: an operator sets the time.
@@ -160,6 +163,7 @@ impl World {
             },
             faults: Vec::new(),
             counters: Arc::new(TrunkCounters::new()),
+            given: 0,
             to_nowhere: Vec::new(),
             wall_step_us: 0,
             keep_replies: None,

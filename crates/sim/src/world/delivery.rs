@@ -157,6 +157,7 @@ impl World {
                 .push(format!("{}: lane {lane} does not exist", self.now_us));
             return;
         };
+        self.given += 1;
         let before = outcomes(core);
         core.handle_datagram(now, &datagram.bytes, &flow, &mut self.output);
         let after = outcomes(core);
@@ -172,24 +173,26 @@ impl World {
     }
 }
 
+/// What can become of a datagram; every one counts under exactly one of these.
+pub(crate) const OUTCOMES: [Stat; 14] = [
+    Stat::Keepalives,
+    Stat::ParseDropped,
+    Stat::ParseAnswered,
+    Stat::ParseLimited,
+    Stat::RequestsNew,
+    Stat::RequestsRetransmitted,
+    Stat::AcksAbsorbed,
+    Stat::AcksForwarded,
+    Stat::AcksDropped,
+    Stat::Cancels,
+    Stat::ResponsesHandled,
+    Stat::ResponsesAbsorbed,
+    Stat::ResponsesStray,
+    Stat::ResponsesForeign,
+];
+
 /// Datagrams in, and the sum of their outcomes.
 fn outcomes(core: &ProxyCore) -> (u64, u64) {
-    const OUTCOMES: [Stat; 14] = [
-        Stat::Keepalives,
-        Stat::ParseDropped,
-        Stat::ParseAnswered,
-        Stat::ParseLimited,
-        Stat::RequestsNew,
-        Stat::RequestsRetransmitted,
-        Stat::AcksAbsorbed,
-        Stat::AcksForwarded,
-        Stat::AcksDropped,
-        Stat::Cancels,
-        Stat::ResponsesHandled,
-        Stat::ResponsesAbsorbed,
-        Stat::ResponsesStray,
-        Stat::ResponsesForeign,
-    ];
     let stats = core.stats();
     (
         stats.value(Stat::DatagramsIn),

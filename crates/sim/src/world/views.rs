@@ -61,6 +61,11 @@ impl World {
             .collect()
     }
 
+    /// Where a trunk's counters are.
+    pub fn slot_of(&self, trunk: TrunkId) -> u32 {
+        self.slots.slot(trunk).unwrap_or(0)
+    }
+
     /// The finished CDRs, in order.
     pub fn cdrs(&self) -> Vec<&accounting::Cdr> {
         let ended = self
