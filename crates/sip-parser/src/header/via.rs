@@ -82,32 +82,36 @@ impl<'b> Via<'b> {
         let mut cursor = ParamCursor::new(bytes, sent_by_end, params_max, forgiving);
         while let Some(param) = cursor.next_param().map_err(as_via)? {
             let at = cursor.at;
-            via.take(param.name, param.value).ok_or_else(|| fault(at))?;
+            via.take(param.name, param.value, forgiving)
+                .ok_or_else(|| fault(at))?;
         }
         via.params = Params::new(&bytes[sent_by_end..cursor.end]);
         via.value = &bytes[start..cursor.end];
         Ok((via, cursor.at))
     }
 
-    /// Keeps a parameter that has a field of its own; `None` when its value is malformed.
+    /// Keeps a parameter that has a field of its own; `None` when its value is malformed, or it was kept before.
     #[inline]
-    fn take(&mut self, name: &'b [u8], value: Option<&'b [u8]>) -> Option<()> {
-        match name.len() {
-            6 if name.eq_ignore_ascii_case(b"branch") => self.branch = Some(value?),
-            8 if name.eq_ignore_ascii_case(b"received") => self.received = Some(value?),
+    fn take(&mut self, name: &'b [u8], value: Option<&'b [u8]>, forgiving: bool) -> Option<()> {
+        //= RFC 3261 §7.3.1: no parameter appears twice; with two branches two elements could see two transactions
+        let is_first = match name.len() {
+            6 if name.eq_ignore_ascii_case(b"branch") => self.branch.replace(value?).is_none(),
+            8 if name.eq_ignore_ascii_case(b"received") => self.received.replace(value?).is_none(),
             5 if name.eq_ignore_ascii_case(b"rport") => {
-                self.rport = Some(match value {
+                let port = match value {
                     None | Some([]) => None,
                     Some(digits) => Some(port_number(digits)?),
-                });
+                };
+                self.rport.replace(port).is_none()
             }
-            5 if name.eq_ignore_ascii_case(b"maddr") => self.maddr = Some(value?),
+            5 if name.eq_ignore_ascii_case(b"maddr") => self.maddr.replace(value?).is_none(),
             3 if name.eq_ignore_ascii_case(b"ttl") => {
-                self.ttl = u8::try_from(octet::decimal(value?, 255)?).ok();
+                let ttl = u8::try_from(octet::decimal(value?, 255)?).ok()?;
+                self.ttl.replace(ttl).is_none()
             }
-            _ => {}
-        }
-        Some(())
+            _ => true,
+        };
+        (is_first || forgiving).then_some(())
     }
 }
 

@@ -79,3 +79,21 @@ fn too_many_parameters_are_an_error_of_their_own() {
     value.extend_from_slice(b";a");
     assert_eq!(fault_of(&value), ParseErrorKind::ParamsTooMany);
 }
+
+//= proves RFC 3261 §7.3.1
+#[test]
+fn a_parameter_that_a_proxy_reads_may_not_appear_twice() {
+    for twice in [
+        "branch=z9hG4bKa;branch=z9hG4bKb",
+        "branch=z9hG4bKa;BRANCH=z9hG4bKa",
+        "received=192.0.2.1;received=192.0.2.2",
+        "rport;rport=5060",
+        "maddr=192.0.2.1;maddr=192.0.2.1",
+        "ttl=1;ttl=1",
+    ] {
+        let value = format!("SIP/2.0/UDP h;{twice}");
+        let error = Via::parse(value.as_bytes()).unwrap_err();
+        assert_eq!(error.kind, ParseErrorKind::ViaSyntax, "{twice}");
+    }
+    assert!(Via::parse(b"SIP/2.0/UDP h;x=1;x=2").is_ok());
+}
