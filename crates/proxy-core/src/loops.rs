@@ -5,17 +5,19 @@
 //! of the ACK of a refusal, which follow their INVITE.
 
 use crate::{branch, cookie::LOOP_PURPOSE, core::ProxyCore};
-use data_encoding::BASE32HEX_NOPAD;
+use foldhash::quality::FixedState;
 use memchr::memmem;
 use sip_parser::{KnownHeader, Message};
 use siphasher::sip::SipHasher13;
-use std::{hash::Hasher as _, net::SocketAddr};
+use std::{
+    hash::{BuildHasher as _, Hasher},
+    net::SocketAddr,
+};
 use transaction_layer::Flow;
 
-/// Bytes of the digest: 40 bits tell two requests of one call apart.
-const DIGEST_LEN: usize = 5;
-/// Its length in a branch, characters.
+/// Characters of the digest: 40 bits tell two requests of one call apart.
 pub(crate) const LOOP_TEXT_LEN: usize = 8;
+const BASE32HEX: &[u8; 32] = b"0123456789ABCDEFGHIJKLMNOPQRSTUV";
 
 /// The digest as it stands at the end of a branch.
 pub(crate) type LoopText = [u8; LOOP_TEXT_LEN];
@@ -33,18 +35,19 @@ pub(crate) enum Origin {
 
 /// What all lanes and all boots of a node share, so that each knows the loops of the others.
 pub(crate) struct LoopDigest {
-    key: SipHasher13,
+    key: FixedState,
     branches: memmem::Finder<'static>,
 }
 
 impl LoopDigest {
-    /// The key is that of the cookies, with the node's name: another node's Via is never taken for ours.
+    /// The key is made of that of the cookies and the node's name: another node's Via is never taken for ours. The digest
+    /// need not withstand forgery: who forges one is told that their own request loops.
     pub(crate) fn new(cookie_key: &[u8; 16], node: &str) -> Self {
         let mut key = SipHasher13::new_with_key(cookie_key);
         key.write(LOOP_PURPOSE);
-        part(&mut key, node.as_bytes());
+        key.write(node.as_bytes());
         Self {
-            key,
+            key: FixedState::with_seed(key.finish()),
             branches: memmem::Finder::new(branch::PREFIX),
         }
     }
@@ -53,7 +56,7 @@ impl LoopDigest {
     //=   else that routing looks at (who sent it, the number it comes from), and not on the method
     /// The digest of a request. Call-ID and CSeq are in it, so that a collision is not met again by the next call.
     fn text(&self, request: &Message<'_>, origin: &Origin) -> LoopText {
-        let mut hasher = self.key;
+        let mut hasher = self.key.build_hasher();
         match origin {
             Origin::Customer(trunk) => hasher.write_u64(*trunk),
             Origin::Source(SocketAddr::V4(source)) => {
@@ -75,9 +78,13 @@ impl LoopDigest {
         );
         part(&mut hasher, request.call_id());
         hasher.write_u32(request.cseq().number);
-        let digest = hasher.finish().to_be_bytes();
+        let mut digest = hasher.finish();
         let mut text = NO_LOOP;
-        BASE32HEX_NOPAD.encode_mut(&digest[..DIGEST_LEN], &mut text);
+        for character in &mut text {
+            // Five bits a character; the top 24 of the 64 are not used.
+            *character = BASE32HEX[(digest & 31) as usize];
+            digest >>= 5;
+        }
         text
     }
 
@@ -95,8 +102,8 @@ impl LoopDigest {
 }
 
 /// Lengths keep two parts apart from any other split of the same bytes.
-fn part(hasher: &mut SipHasher13, bytes: &[u8]) {
-    hasher.write(&(bytes.len() as u64).to_be_bytes());
+fn part(hasher: &mut impl Hasher, bytes: &[u8]) {
+    hasher.write_usize(bytes.len());
     hasher.write(bytes);
 }
 
