@@ -16,6 +16,9 @@ use crate::{Attempt, Cause, Cdr, EndedBy, RateTerms, price, rfc3339};
 pub struct RatedAttempt {
     pub vendor: String,
     pub next_hop: String,
+    /// Empty in records of before it was kept.
+    #[serde(default)]
+    pub callee_sent: String,
     #[serde(with = "rfc3339")]
     pub started_at: i64,
     #[serde(with = "rfc3339::optional")]
@@ -155,6 +158,7 @@ impl Attempt {
         RatedAttempt {
             vendor: self.vendor.clone(),
             next_hop: self.next_hop.clone(),
+            callee_sent: self.callee_sent.clone(),
             started_at: self.started_us,
             ring_at: self.ring_us,
             answer_at: self.answer_us,

@@ -160,7 +160,9 @@ impl ResponseContext {
             None if hunt.next < hunt.len() => {
                 let group = hunt.group_of(hunt.next);
                 let begun = hunt.group == Some(group);
-                if !begun && live {
+                // What is no call is not sent twice: a MESSAGE at two vendors would be two.
+                let one_by_one = self.kind != Kind::Invite;
+                if live && (one_by_one || !begun) {
                     return Step::Wait;
                 }
                 if !begun && self.ringing && !hunt_after_ringing {
@@ -168,6 +170,7 @@ impl ResponseContext {
                 }
                 let members = (hunt.next..hunt.len())
                     .take_while(|at| hunt.group_of(*at) == group)
+                    .take(if one_by_one { 1 } else { usize::MAX })
                     .count();
                 let Ok(target) = u16::try_from(hunt.next) else {
                     return idle;

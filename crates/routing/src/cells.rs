@@ -251,7 +251,7 @@ impl<'a> RowReader<'a, '_> {
         let (cps_limit, channel_limit) = (self.limit("cps_limit"), self.limit("channel_limit"));
         let (strip, prepend, enabled) = (self.strip(), self.prepend(), self.flag("enabled", true));
         let redirect = self.flag("redirect", false);
-        let on_6xx = self.word_of("on_6xx", &On6xx::ALL, On6xx::as_str);
+        let on_6xx = self.word_of("on_6xx", "policy", &On6xx::ALL, On6xx::as_str);
         Some(VendorRow {
             id,
             name: name?,
@@ -293,7 +293,7 @@ impl<'a> RowReader<'a, '_> {
             self.mode(),
             self.number("max_attempts", 1..=20),
         );
-        let forking = self.word_of("forking", &Forking::ALL, Forking::as_str);
+        let forking = self.word_of("forking", "way of forking", &Forking::ALL, Forking::as_str);
         let (margin_min, lookup) = (self.decimal("margin_min", true), self.lookup());
         let (lookup, lookup_query) = lookup?;
         Some(PlanRow {
@@ -540,7 +540,7 @@ impl<'a> RowReader<'a, '_> {
     }
 
     fn mode(&mut self) -> Option<PlanMode> {
-        match self.word_of("mode", &PlanMode::ALL, PlanMode::as_str)? {
+        match self.word_of("mode", "mode", &PlanMode::ALL, PlanMode::as_str)? {
             Some(mode) => Some(mode),
             None => self.fault(
                 "mode",
@@ -553,6 +553,7 @@ impl<'a> RowReader<'a, '_> {
     fn word_of<T: Copy>(
         &mut self,
         column: &str,
+        noun: &str,
         all: &[T],
         name: fn(T) -> &'static str,
     ) -> Option<Option<T>> {
@@ -568,7 +569,7 @@ impl<'a> RowReader<'a, '_> {
         self.fault(
             column,
             format!(
-                "{} is not a {column}; allowed: {}{hint}",
+                "{} is not a {noun}; allowed: {}{hint}",
                 quoted(cell),
                 words.join(", ")
             ),

@@ -216,6 +216,36 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn a_store_of_the_first_schema_keeps_its_rows_and_gets_the_defaults() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/t.db", directory.path().display());
+        let store = Store::open(&url).await.unwrap();
+        // As the first version left it.
+        for undo in [
+            "ALTER TABLE routing_plans DROP COLUMN forking",
+            "ALTER TABLE vendors DROP COLUMN redirect",
+            "ALTER TABLE vendors DROP COLUMN on_6xx",
+            "DELETE FROM _sqlx_migrations WHERE version = 2",
+            "INSERT INTO vendors (name) VALUES ('old')",
+            "INSERT INTO routing_plans (name, mode) VALUES ('plan', 'lcr')",
+        ] {
+            sqlx::query(undo).execute(&store.writer).await.unwrap();
+        }
+        store.close().await;
+        let store = Store::open(&url).await.unwrap();
+        let (tables, _) = store.load_tables().await.unwrap();
+        let vendor = &tables.vendors[0];
+        assert_eq!(
+            (
+                vendor.redirect,
+                vendor.on_6xx,
+                tables.routing_plans[0].forking
+            ),
+            (false, routing::On6xx::Next, routing::Forking::Serial)
+        );
+    }
+
+    #[tokio::test]
     async fn opening_creates_directories_and_schema_and_opening_again_finds_them() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/a/b/tandem.db", directory.path().display());

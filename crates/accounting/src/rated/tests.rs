@@ -50,6 +50,7 @@ const CDR_KEYS: &[&str] = &[
 const ATTEMPT_KEYS: &[&str] = &[
     "vendor",
     "next_hop",
+    "callee_sent",
     "started_at",
     "ring_at",
     "answer_at",

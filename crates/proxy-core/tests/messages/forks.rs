@@ -564,3 +564,71 @@ fn every_member_has_its_own_ring_time() {
     let sent = respond(&mut bench, &invites[1], 200);
     assert_eq!(to(&sent, CALLER).what(), "200");
 }
+
+#[test]
+fn what_is_no_call_is_sent_to_one_vendor_at_a_time() {
+    let mut bench = Bench::new(&FORK);
+    let message = bench.request(
+        &Dialog::caller(""),
+        "MESSAGE",
+        "sip:4930123@192.0.2.1",
+        1,
+        "",
+    );
+    let first = bench.send(CALLER, &message);
+    assert_eq!(first.len(), 1, "{:?}", summary(&first));
+    let second = respond(&mut bench, &first[0], 503);
+    assert_eq!(second.len(), 1, "{:?}", summary(&second));
+    assert_ne!(second[0].to, first[0].to);
+    assert_eq!(
+        summary(&respond(&mut bench, &second[0], 200)),
+        [(CALLER.to_owned(), "200")]
+    );
+}
+
+#[test]
+fn a_call_with_two_dialogs_ends_in_both_at_its_greatest_length() {
+    let policy = Policy {
+        max_call_us: 100 * SECOND,
+        ..Policy::default()
+    };
+    let mut bench = Bench::with(CoreConfig { policy, ..config() }, &FORK);
+    let (_, invites) = fork(&mut bench);
+    for invite in &invites {
+        let answer = to(&respond(&mut bench, invite, 200), CALLER);
+        let (caller, _) = Dialog::pair(&answer);
+        let uri = format!("sip:callee@{}", invite.to);
+        let ack = bench.request(&caller, "ACK", &uri, 1, "");
+        bench.send(CALLER, &ack);
+    }
+    let sent = bench.wait(100_200_000);
+    let byes = sent.iter().filter(|sent| sent.what() == "BYE");
+    let mut ended: Vec<String> = byes.map(|bye| bye.to.to_string()).collect();
+    ended.sort();
+    ended.dedup();
+    assert_eq!(ended, [CALLER, VENDOR, SECOND_VENDOR]);
+    let cdr = bench.only_cdr();
+    assert!(
+        cdr.attempts
+            .iter()
+            .all(|attempt| attempt.cause == Cause::MaxDuration),
+        "{cdr:#?}"
+    );
+}
+
+#[test]
+fn a_loser_that_says_why_it_ended_does_not_change_the_reason_of_the_call() {
+    let mut bench = Bench::new(&FORK);
+    let (_, invites) = fork(&mut bench);
+    respond(&mut bench, &invites[1], 180);
+    let answer = to(&respond(&mut bench, &invites[0], 200), CALLER);
+    let reason = "Reason: Q.850;cause=102\r\n";
+    let gone = reply(&invites[1].text, 487, "gone", reason);
+    bench.send(SECOND_VENDOR, &gone);
+    let (caller, _) = Dialog::pair(&answer);
+    let bye = bench.request(&caller, "BYE", "sip:callee@203.0.113.10", 2, "");
+    let sent = bench.send(CALLER, &bye);
+    bench.send(VENDOR, &reply(&sent[0].text, 200, "", ""));
+    bench.rest();
+    assert_eq!(bench.only_cdr().q850_cause, None);
+}

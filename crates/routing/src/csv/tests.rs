@@ -194,6 +194,27 @@ fn an_unknown_mode_is_named_with_its_nearest_neighbour() {
 }
 
 #[test]
+fn what_a_vendor_or_plan_may_not_be_told_is_named_with_what_is_allowed() {
+    let told = faults(&[
+        (
+            TableKind::Vendors,
+            "name,redirect,on_6xx\na,yes,next\nb,TRUE,halt\nc,,\n",
+        ),
+        (
+            TableKind::RoutingPlans,
+            "name,mode,forking\np,lcr,paralel\nq,static,\n",
+        ),
+    ]);
+    assert_eq!(
+        told,
+        "vendors.csv:2: redirect: \"yes\" is neither; allowed: true or false: follow its 3xx, to its own gateways only; \
+         empty: false\n\
+         vendors.csv:3: on_6xx: \"halt\" is not a policy; allowed: next, stop\n\
+         routing_plans.csv:2: forking: \"paralel\" is not a way of forking; allowed: serial, parallel; did you mean \"parallel\"?\n"
+    );
+}
+
+#[test]
 fn a_column_that_stands_twice_is_refused() {
     let told = faults(&[(TableKind::RoutingPlans, "name,mode,name\ngold,lcr,gold\n")]);
     assert_eq!(

@@ -43,6 +43,11 @@ fn a_redirect_to_the_vendors_own_address_is_a_further_attempt_at_its_rate() {
         ]
     );
     assert_eq!(cdr.callee_sent.as_deref(), Some("4930999"));
+    let sent = cdr.rated().attempts.into_iter();
+    assert_eq!(
+        sent.map(|attempt| attempt.callee_sent).collect::<Vec<_>>(),
+        ["4930123456", "4930999"]
+    );
     assert_eq!(cdr.rated().vendor_price, Some(decimal("0.011")));
     assert!(world.vendors[1].calls.is_empty());
 }

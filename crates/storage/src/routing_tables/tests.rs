@@ -13,14 +13,17 @@ const FILES: [(TableKind, &str); 7] = [
         TableKind::CustomerAddresses,
         "customer,address,transport,tech_prefix\nacme,198.51.100.0/24,udp,\nacme,198.51.100.1:5070,,99#\nbeta,2001:db8::/32,,\n",
     ),
-    (TableKind::Vendors, "name,rate_sheet\nv1,buy1\nv2,\n"),
+    (
+        TableKind::Vendors,
+        "name,rate_sheet,redirect,on_6xx\nv1,buy1,true,stop\nv2,,,\n",
+    ),
     (
         TableKind::VendorGateways,
         "vendor,address,transport,priority,weight\nv1,192.0.2.10:5060,udp,1,10\nv2,sip.example.net,tcp,2,\n",
     ),
     (
         TableKind::RoutingPlans,
-        "name,mode,margin_min\nlcr,lcr,\nfixed,static,\n",
+        "name,mode,forking,margin_min\nlcr,lcr,,\nfixed,static,parallel,\n",
     ),
     (
         TableKind::Routes,
