@@ -25,6 +25,8 @@ impl ProxyCore {
         request: &Message<'_>,
         listener: u16,
     ) -> Result<Flow, Option<JobKind>> {
+        //= RFC 3261 §16.12: without a call of ours, a request goes where its first Route but ours says, else its
+        //=   Request-URI
         let uri = self.passing_uri(request);
         if self.own.is_uri(uri) {
             return Err(None);

@@ -62,7 +62,7 @@ impl SessionAsk {
             "Malformed Session-Expires Header",
         )?;
         let min_se_s = seconds(KnownHeader::MinSe, "Malformed Min-SE Header")?;
-        // RFC 4028 §5: 90 where there is none, and none is below.
+        //= RFC 4028 §5: without Min-SE the least is 90, and none is below
         let least_s = min_se_s.unwrap_or(MIN_SE_S).max(MIN_SE_S);
         let wanted_s = (policy.session_expires_s > 0).then_some(policy.session_expires_s);
         if asked_s.or(wanted_s).is_none() {
@@ -151,6 +151,7 @@ impl SessionAsk {
     }
 }
 
+//= RFC 4028 §4: delta-seconds, then parameters that are none of a proxy's business
 /// Seconds and the length of their digits, of `delta-seconds *(SEMI param)` (RFC 4028 §4, §5). Too many for 32 bits
 /// are the most that fit (RFC 3261 §20.19 has no more).
 fn delta_seconds(value: &[u8]) -> Option<(u32, usize)> {
@@ -232,7 +233,7 @@ impl ProxyCore {
         let interval_s = context.session.edit_answer(response, &mut Edits::new());
         //= RFC 4028 §8.2: the session expires its interval after the 2xx went upstream, each dialog by itself
         let expires_us = interval_s.map(|interval_s| {
-            // No interval is below 90 s (§5): one that is would close the record of a call that goes on.
+            //= RFC 4028 §5: no interval is below 90 s; one that is would close the record of a call that goes on
             let interval_us = u64::from(interval_s.max(MIN_SE_S)) * 1_000_000;
             signed(now.mono_us.saturating_add(interval_us))
         });

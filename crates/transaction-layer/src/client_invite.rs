@@ -62,7 +62,7 @@ impl ClientInvite {
                 };
                 (Self::Calling { interval_us }, step)
             }
-            // RFC 3261 §17.1.1.2: the TU is told, and no ACK is made.
+            //= RFC 3261 §17.1.1.2: when Timer B fires the TU is told, and no ACK is made
             (Self::Calling { .. }, Timer::B) => (Self::Terminated, Step::terminate(Tell::Timeout)),
             (Self::Completed, Timer::D) | (Self::Accepted, Timer::M) => {
                 (Self::Terminated, Step::terminate(Tell::Terminated))
@@ -131,7 +131,7 @@ impl ClientInvite {
                 };
                 (Self::Completed, step)
             }
-            // RFC 3261 §17.1.1.2: a repeated final gets the ACK again and is not passed up.
+            //= RFC 3261 §17.1.1.2: a repeated final gets the ACK again and is not passed up
             Self::Completed => {
                 let step = Step {
                     send: Bytes::Stored,

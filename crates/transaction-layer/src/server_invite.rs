@@ -63,7 +63,7 @@ impl ServerInvite {
                 };
                 (Self::Confirmed, step)
             }
-            // RFC 6026 §8.7: in Accepted the ACK is for the 2xx and goes to the TU.
+            //= RFC 6026 §8.7: in Accepted the ACK is for the 2xx and goes to the TU
             Self::Proceeding | Self::Accepted => {
                 let step = Step {
                     tell: Tell::Deliver,
@@ -108,7 +108,7 @@ impl ServerInvite {
                 let interval_us = durations.config.t1_us;
                 (Self::Completed { interval_us }, step)
             }
-            // RFC 6026 §8.7: repeated 2xx, and those of other branches, pass.
+            //= RFC 6026 §8.7: repeated 2xx, and those of other branches, pass
             (Self::Accepted, 200..300) => {
                 let step = Step {
                     send: Bytes::New,

@@ -115,6 +115,13 @@ fn a_forwarded_invite_asks_for_the_interval_that_the_rules_give() {
             "Session-Expires: 4294967296\r\n",
             (Some("4294967296"), None),
         ),
+        // A Min-SE below 90 is none.
+        (
+            90,
+            0,
+            "Supported: timer\r\nSession-Expires: 95\r\nMin-SE: 20\r\n",
+            (Some("95"), Some("20")),
+        ),
         // Too short, and the caller would not understand 422: raised, with Min-SE.
         (
             1800,
@@ -219,6 +226,7 @@ fn a_re_invite_or_update_below_our_least_is_answered_422_and_the_call_goes_on() 
     bench.rest();
 }
 
+//= proves RFC 4028 §4
 #[test]
 fn a_session_interval_that_does_not_read_is_400_and_names_its_header() {
     for (more, phrase) in [
@@ -624,6 +632,7 @@ fn a_session_that_expired_while_nobody_was_here_leaves_time_for_a_refresh_under_
     assert_eq!(bench.core.live_calls(), 1);
 }
 
+//= proves RFC 4028 §5
 #[test]
 fn an_interval_below_what_rfc_4028_allows_is_taken_for_its_least() {
     let mut bench = bench(90, 0);
@@ -693,5 +702,64 @@ fn a_422_of_one_vendor_is_what_the_caller_hears_of_several_refusals() {
         let two = only(&sent, "INVITE").clone();
         let sent = bench.send(SECOND_VENDOR, &reply(&two.text, second.0, "y", second.1));
         assert_eq!(only(&sent, "422").header("Min-SE"), Some("600"));
+    }
+}
+
+//= proves RFC 4028 §8.1
+#[test]
+fn whatever_is_asked_for_the_forwarded_request_keeps_every_rule() {
+    let seconds = |value: Option<&str>| value.map(|text| text.parse::<u32>().unwrap());
+    let line = |name: &str, value: Option<u32>| {
+        value.map_or_else(String::new, |value| format!("{name}: {value}\r\n"))
+    };
+    for min_se_s in [90, 120, 1800] {
+        for wanted_s in [0, min_se_s, 1800, 3600] {
+            let mut bench = bench(min_se_s, wanted_s);
+            for asked in [None, Some(30), Some(90), Some(119), Some(1800), Some(7200)] {
+                for min_se in [None, Some(10), Some(90), Some(150), Some(5000)] {
+                    for supports in [false, true] {
+                        let more = format!(
+                            "{}{}{}",
+                            if supports { "Supported: timer\r\n" } else { "" },
+                            line("Session-Expires", asked),
+                            line("Min-SE", min_se),
+                        );
+                        let case = format!("{min_se_s} {wanted_s} {more:?}");
+                        let branch = bench.branch();
+                        let invite = invite(&mut bench, &more).replace("call@bench", &branch);
+                        let sent = bench.send(CALLER, &invite);
+                        let refused = supports && asked.is_some_and(|asked| asked < min_se_s);
+                        if refused {
+                            let min_se = only(&sent, "422").header("Min-SE");
+                            assert_eq!(seconds(min_se), Some(min_se_s), "{case}");
+                            continue;
+                        }
+                        let (expires, least) = intervals(only(&sent, "INVITE"));
+                        let (expires, least) = (seconds(expires), seconds(least));
+                        let floor = least.unwrap_or(90).max(90);
+                        assert!(expires.is_none_or(|expires| expires >= floor), "{case}");
+                        assert!(expires.is_none_or(|expires| expires >= min_se_s), "{case}");
+                        assert!(least >= min_se, "Min-SE is never lowered: {case}");
+                        if supports || asked.is_none() {
+                            assert_eq!(least, min_se, "Min-SE is the caller's: {case}");
+                        }
+                        match (asked, expires) {
+                            (None, None) => assert_eq!(wanted_s, 0, "{case}"),
+                            (None, Some(expires)) => {
+                                assert_eq!(expires, wanted_s.max(floor), "{case}");
+                            }
+                            (Some(asked), Some(expires)) if expires > asked => {
+                                assert_eq!(expires, floor, "raised to Min-SE and no more: {case}");
+                            }
+                            (Some(asked), Some(expires)) if expires < asked => {
+                                assert!(wanted_s > 0, "{case}");
+                                assert_eq!(expires, wanted_s.max(floor), "{case}");
+                            }
+                            (asked, expires) => assert_eq!(asked, expires, "{case}"),
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -109,6 +109,7 @@ fn every_request_of_a_dialog_passes_between_two_listeners_both_ways() {
     }
 }
 
+//= proves RFC 3261 §16.12
 //= proves RFC 5658 §5
 #[test]
 fn the_cookie_of_either_listener_opens_the_way_without_the_call() {

@@ -199,6 +199,7 @@ impl Transactions {
     /// ICMP or the transport says that `remote` cannot be reached: every transaction that sent there and has heard
     /// nothing ends, with `ClientUnreachable` appended to `events`. Others wait for their timers. RFC 3261 §17.1.4.
     //= RFC 3261 §17.1.4: a transport error tells the TU and ends the transaction
+    //= RFC 6026 §8.8: a server transaction stays in its state, whatever the transport says
     pub fn on_unreachable(
         &mut self,
         now_us: u64,

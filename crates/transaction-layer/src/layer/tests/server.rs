@@ -34,6 +34,26 @@ fn a_repeated_invite_gets_the_last_provisional_again() {
     assert_eq!(world.layer.live_servers(), 1, "the TU ends it");
 }
 
+//= proves RFC 6026 §8.8
+#[test]
+fn a_server_transaction_stays_in_its_state_when_its_peer_cannot_be_reached() {
+    for status in [180, 200, 486] {
+        let mut world = World::new(Transport::Udp);
+        let server = world.serve(&invite(), 5);
+        assert!(world.respond(server, status, &invite().response(status, "t")));
+        let remote = world.layer.server_flow(server).unwrap().remote;
+        let sent = world.sent();
+        world.unreachable(remote);
+        assert_eq!(world.take_events(), [], "{status}");
+        assert_eq!(world.layer.live_servers(), 1, "{status}");
+        let again = world.request(&invite().bytes());
+        assert_eq!(again, RequestArrival::Retransmission);
+        // After a 2xx the far end takes care of its repetition.
+        let expected = if status == 200 { Vec::new() } else { sent };
+        assert_eq!(world.sent(), expected, "{status}");
+    }
+}
+
 //= proves RFC 3261 §17.2.1
 #[test]
 fn timer_g_repeats_a_refusal_up_to_t2_until_timer_h() {
