@@ -17,6 +17,7 @@ mod restart;
 mod seeds;
 mod session_timer;
 mod streams;
+mod torture_streams;
 
 use accounting::{Cause, Cdr};
 use proxy_core::Stat;
