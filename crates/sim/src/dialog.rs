@@ -25,6 +25,8 @@ pub struct Dialog {
     pub target: String,
     /// Our Contact value.
     pub contact: String,
+    /// The session interval that our re-INVITEs and UPDATEs ask for (RFC 4028), as it was first asked for.
+    pub session_expires: Option<String>,
 }
 
 impl Dialog {
@@ -41,6 +43,7 @@ impl Dialog {
             routes,
             target: contact_uri(response),
             contact: invite.first("Contact").unwrap_or("").to_owned(),
+            session_expires: invite.first("Session-Expires").map(str::to_owned),
         }
     }
 
@@ -55,6 +58,7 @@ impl Dialog {
             routes: invite.values("Record-Route"),
             target: contact_uri(invite),
             contact: contact.to_owned(),
+            session_expires: None,
         }
     }
 
@@ -85,6 +89,10 @@ impl Dialog {
         request.push("CSeq", &format!("{number} {method}"));
         if matches!(method, "INVITE" | "UPDATE") {
             request.push("Contact", &self.contact);
+            if let Some(session_expires) = &self.session_expires {
+                request.push("Supported", "timer");
+                request.push("Session-Expires", session_expires);
+            }
         }
         request
     }

@@ -328,6 +328,11 @@ impl Leg {
         let mut response = SipText::response(request, status, &local_tag);
         if matches!(request.method(), "INVITE" | "UPDATE") {
             response.push("Contact", &self.dialog.contact);
+            // RFC 4028 §9: the interval is agreed to.
+            if let (200, Some(expires)) = (status, request.first("Session-Expires")) {
+                response.push("Require", "timer");
+                response.push("Session-Expires", &format!("{expires};refresher=uac"));
+            }
         }
         agent.respond(now_us, server, response);
     }

@@ -244,11 +244,36 @@ impl SessionTimers {
         if self.rng.bool()
             && let Some((at_us, Act::Bye)) = plan.acts.last_mut()
         {
+            let from_us = *at_us;
             *at_us += self.rng.u64(60 * SECOND..300 * SECOND);
             // After the expiry only its cookie speaks for a BYE: the callee would wait for one for ever.
             plan.drop_route = false;
+            if self.rng.bool() {
+                refresh(&mut self.rng, plan, from_us);
+            }
         }
     }
+}
+
+/// Refreshes up to the BYE, some of them too late.
+fn refresh(rng: &mut fastrand::Rng, plan: &mut CallPlan, from_us: u64) {
+    let Some((bye_us, bye)) = plan.acts.pop() else {
+        return;
+    };
+    let mut at_us = from_us;
+    loop {
+        at_us += rng.u64(30 * SECOND..110 * SECOND);
+        if at_us >= bye_us {
+            break;
+        }
+        let act = if rng.bool() {
+            Act::Update
+        } else {
+            Act::ReInvite
+        };
+        plan.acts.push((at_us, act));
+    }
+    plan.acts.push((bye_us, bye));
 }
 
 fn draw_jobs(rng: &mut fastrand::Rng) -> JobsConfig {

@@ -110,11 +110,41 @@ fn a_bye_before_the_expiry_ends_the_call_as_ever() {
     assert_eq!(world.stat(Stat::SessionsExpired), 0);
 }
 
+//= proves RFC 4028 §8.2
+#[test]
+fn a_session_that_is_refreshed_lasts_until_its_bye() {
+    let mut world = timed(2, 0);
+    let refreshes = (1..8).map(|number| {
+        let act = [Act::Update, Act::ReInvite][number % 2];
+        (u64::try_from(number).unwrap() * 60 * SECOND, act)
+    });
+    world.callers[0].calls[0].plan.acts = refreshes.chain([(450 * SECOND, Act::Bye)]).collect();
+    finish(&mut world);
+    let leg = world.callers[0].calls[0].first_leg().unwrap();
+    assert!(leg.answers.iter().all(|(_, status)| *status == 200));
+    assert_eq!(only_cdr(&world).cause, Cause::Answered);
+    assert_eq!(only_cdr(&world).duration_us / SECOND, 450);
+    // One refresh that comes too late hears 481, and its caller hangs up.
+    let mut world = timed(2, 0);
+    world.callers[0].calls[0].plan.acts = vec![
+        (60 * SECOND, Act::Update),
+        (170 * SECOND, Act::ReInvite),
+        (300 * SECOND, Act::Bye),
+    ];
+    finish(&mut world);
+    let leg = world.callers[0].calls[0].first_leg().unwrap();
+    assert_eq!(leg.answers, [(Act::Update, 200), (Act::ReInvite, 481)]);
+    assert_eq!(only_cdr(&world).cause, Cause::SessionExpired);
+    assert_eq!(only_cdr(&world).duration_us / SECOND, 160);
+}
+
 #[test]
 fn an_update_without_an_interval_turns_the_timer_off() {
     let mut world = timed(1, 0);
-    world.callers[0].calls[0].plan.acts =
-        vec![(20 * SECOND, Act::Update), (300 * SECOND, Act::Bye)];
+    let plan = &mut world.callers[0].calls[0].plan;
+    plan.acts = vec![(20 * SECOND, Act::Update), (300 * SECOND, Act::Bye)];
+    // Only the callee wants a timer; the caller's UPDATE says nothing of it.
+    plan.headers.retain(|(name, _)| name != "Session-Expires");
     finish(&mut world);
     assert_eq!(only_cdr(&world).cause, Cause::Answered);
     assert_eq!(only_cdr(&world).duration_us / SECOND, 300);
