@@ -261,7 +261,6 @@ impl std::fmt::Debug for FailoverTable {
 mod tests {
     use super::*;
 
-    //= proves RFC 3261 §16.7(5)
     #[test]
     fn default_table_is_the_documented_patterns() {
         let parsed = FailoverTable::parse(["3xx", "401", "407", "408", "5xx"]);

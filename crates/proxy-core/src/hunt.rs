@@ -140,6 +140,8 @@ impl ProxyCore {
                 self.finish_here(now, name, best.status, best.cause, out)
             }
             Some(best) => self.finish_with(now, name, best, out),
+            //= departs RFC 3261 §16.7(6): without any candidate upstream hears 503, or what `all_503_becomes` says, and not 408;
+            //=   because nothing timed out: no vendor could be tried, or all asked something of us
             None => {
                 let cause = passed_over.unwrap_or(Cause::NoVendor);
                 let auth_or_redirect = matches!(cause, Cause::VendorAuth | Cause::VendorRedirect);

@@ -12,6 +12,8 @@ use sip_parser::{ContactValue, Host, Message, NameAddr, SipUri, Uri, parse_datag
 use smallvec::SmallVec;
 use std::{mem, net::SocketAddr};
 
+/// Contacts of one redirect that are looked at, at most: more than any vendor has gateways for one number.
+const CONTACTS_MAX: usize = 32;
 /// The port of a Contact or gateway without one.
 const DEFAULT_PORT: u16 = 5060;
 
@@ -57,6 +59,7 @@ impl ProxyCore {
                 };
                 Some((q_of(&address), contact))
             })
+            .take(CONTACTS_MAX)
             .collect();
         found.sort_by_key(|(q, _)| u16::MAX - q);
         let mut added: SmallVec<[u16; 4]> = SmallVec::new();

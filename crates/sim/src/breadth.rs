@@ -112,3 +112,48 @@ impl BreadthWatch {
         self.forks.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invite(breadth: &str, ours: &str) -> SipText {
+        SipText::request("INVITE", "sip:1@192.0.2.2")
+            .with("Via", &format!("SIP/2.0/UDP p;branch={ours}"))
+            .with("Via", "SIP/2.0/UDP c;branch=theirs")
+            .with("From", "<sip:a@b>;tag=1")
+            .with("To", "<sip:c@d>")
+            .with("Call-ID", "c")
+            .with("CSeq", "1 INVITE")
+            .with("Max-Breadth", breadth)
+    }
+
+    #[test]
+    fn a_fork_that_is_too_broad_is_seen() {
+        let to = SocketAddr::from(([192, 0, 2, 2], 5060));
+        let mut watch = BreadthWatch::default();
+        assert_eq!(watch.forward(0, to, 5, &invite("3", "one")), None);
+        assert_eq!(watch.forward(0, to, 5, &invite("2", "two")), None);
+        // The same request once more is no branch of its own.
+        assert_eq!(watch.forward(1, to, 5, &invite("2", "two")), None);
+        assert!(watch.forward(2, to, 5, &invite("1", "three")).is_some());
+        assert!(watch.forward(2, to, 5, &invite("0", "four")).is_some());
+    }
+
+    #[test]
+    fn a_final_response_frees_the_share_of_its_branch_and_so_does_its_time_out() {
+        let to = SocketAddr::from(([192, 0, 2, 2], 5060));
+        let mut watch = BreadthWatch::default();
+        assert_eq!(watch.forward(0, to, 3, &invite("3", "one")), None);
+        watch.hear(&SipText::response(&invite("3", "one"), 180, "t"));
+        assert!(watch.forward(T64_US, to, 3, &invite("1", "two")).is_some());
+        watch.hear(&SipText::response(&invite("1", "two"), 503, "t"));
+        watch.hear(&SipText::response(&invite("3", "one"), 503, "t"));
+        assert_eq!(watch.forward(T64_US, to, 3, &invite("3", "three")), None);
+        assert_eq!(
+            watch.forward(2 * T64_US, to, 3, &invite("3", "four")),
+            None,
+            "nothing was heard of it for 64·T1"
+        );
+    }
+}
