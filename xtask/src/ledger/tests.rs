@@ -142,3 +142,12 @@ fn a_refusal_needs_no_proof_and_may_have_one() {
         Vec::<String>::new()
     );
 }
+
+#[test]
+fn every_citation_exists_every_clause_is_proved_and_the_document_is_what_the_code_says() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::env::set_current_dir(top).expect("the top of the workspace");
+    if let Err(faults) = run(true) {
+        panic!("\n{faults}");
+    }
+}
