@@ -391,3 +391,22 @@ impl Call {
 pub(crate) fn is_leg_source(leg: &Leg, ip: IpAddr) -> bool {
     leg.flow.remote.ip().to_canonical() == ip.to_canonical()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_calls_whose_session_expired_the_oldest_is_forgotten_first() {
+        let mut calls = Calls::default();
+        let id = |number: usize| Uuid::from_u128(number as u128);
+        for number in 0..=LAPSED_MAX {
+            calls.note_lapsed(id(number));
+            calls.note_lapsed(id(number));
+        }
+        assert!(!calls.is_lapsed(id(0)));
+        assert!(calls.is_lapsed(id(1)) && calls.is_lapsed(id(LAPSED_MAX)));
+        assert_eq!(calls.lapsed.ids.len(), LAPSED_MAX);
+        assert_eq!(calls.lapsed.oldest_first.len(), LAPSED_MAX);
+    }
+}
