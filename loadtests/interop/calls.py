@@ -6,7 +6,7 @@ agents saw are inside.
 
 import time
 
-from proxy import PROXY, number_of
+from proxy import FORKED, PROXY, number_of
 
 
 def dial(caller, callee):
@@ -123,6 +123,24 @@ def the_offer_comes_with_the_answer(_, caller, callee):
     caller.hang_up()
     over(caller, callee)
     return {"status": 200, "cause": "answered", "ended_by": "caller", "lasts_s": (1, 3)}
+
+
+def two_ring_and_one_answers(_, caller, winner, loser):
+    """A fork: both ring at once, the one that does not answer is cancelled, and the record names the one that did."""
+    caller.call(f"sip:{FORKED}@{PROXY}")
+    for callee in (winner, loser):
+        callee.wait("incoming")
+        callee.ring()
+    caller.wait("early")
+    winner.answer()
+    caller.wait("confirmed")
+    winner.wait("confirmed")
+    over(loser)
+    time.sleep(1)
+    assert caller.hears() and winner.hears(), "no sound"
+    winner.hang_up()
+    over(caller, winner)
+    return {"vendor": f"v-fork-{winner.name}", "status": 200, "cause": "answered", "ended_by": "callee", "lasts_s": (1, 3)}
 
 
 def a_stranger_is_refused(_, caller):

@@ -23,6 +23,8 @@ CUSTOMERS = {"pjsip-a": "127.0.0.21", "pjsip-b": "127.0.0.22", "baresip-a": "127
              "sipp-a": "127.0.0.41", "sipsak": "127.0.0.1"}
 VENDORS = {"pjsip-a": ("21", "127.0.0.21:5060"), "pjsip-b": ("22", "127.0.0.22:5060"), "baresip-a": ("31", "127.0.0.31:5060"),
            "baresip-b": ("32", "127.0.0.32:5060"), "sipp-b": ("42", "127.0.0.42:5060"), "nobody": ("99", "127.0.0.99:5060")}
+# A number that leads to two vendors of one price, at once; baresip takes calls for its own number only, so that is dialled there.
+FORKED, FORKED_VENDORS = "55001", {"fork-pjsip-b": ("22001", "127.0.0.22:5060"), "fork-baresip-b": ("32001", "127.0.0.32:5060")}
 
 
 def number_of(vendor):
@@ -32,16 +34,21 @@ def number_of(vendor):
 
 def tables():
     """The CSV files, by name."""
-    vendor_name = {name: f"v-{name}" for name in VENDORS}
+    gateways = {f"v-{name}": gateway for name, (_, gateway) in VENDORS.items()}
+    gateways |= {f"v-{name}": gateway for name, (_, gateway) in FORKED_VENDORS.items()}
+    numbers = {f"v-{name}": f"{len(FORKED)},{number}" for name, (number, _) in FORKED_VENDORS.items()}
+    ways = [(prefix, f"v-{name}") for name, (prefix, _) in VENDORS.items()]
+    ways += [(FORKED[:2], f"v-{name}") for name in FORKED_VENDORS]
+    prices = [(sheet, prefix, rate) for prefix in sorted({prefix for prefix, _ in ways})
+              for sheet, rate in (("retail", "0.60"), ("wholesale", "0.30"))]
     return {
         "customers.csv": "name,rate_sheet,routing_plan\n" + "".join(f"{name},retail,all\n" for name in CUSTOMERS),
         "customer_addresses.csv": "customer,address\n" + "".join(f"{name},{ip}\n" for name, ip in CUSTOMERS.items()),
-        "vendors.csv": "name,rate_sheet\n" + "".join(f"{vendor_name[name]},wholesale\n" for name in VENDORS),
-        "vendor_gateways.csv": "vendor,address\n" + "".join(f"{vendor_name[n]},{gateway}\n" for n, (_, gateway) in VENDORS.items()),
-        "routing_plans.csv": "name,mode\nall,lcr\n",
-        "routes.csv": "plan,prefix,vendor\n" + "".join(f"all,{prefix},{vendor_name[n]}\n" for n, (prefix, _) in VENDORS.items()),
-        "rates.csv": "sheet,prefix,rate\n" + "".join(f"{sheet},{prefix},{rate}\n" for prefix, _ in VENDORS.values()
-                                                      for sheet, rate in (("retail", "0.60"), ("wholesale", "0.30"))),
+        "vendors.csv": "name,rate_sheet,strip,prepend\n" + "".join(f"{name},wholesale,{numbers.get(name, ',')}\n" for name in gateways),
+        "vendor_gateways.csv": "vendor,address\n" + "".join(f"{name},{gateway}\n" for name, gateway in gateways.items()),
+        "routing_plans.csv": "name,mode,forking\nall,lcr,parallel\n",
+        "routes.csv": "plan,prefix,vendor\n" + "".join(f"all,{prefix},{vendor}\n" for prefix, vendor in ways),
+        "rates.csv": "sheet,prefix,rate\n" + "".join(",".join(price) + "\n" for price in prices),
     }
 
 

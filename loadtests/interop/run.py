@@ -110,6 +110,9 @@ def all_scenarios(run):
             between(run, caller, callee, calls.BETWEEN_ANY_TWO)
         between(run, pjsip_a, pjsip_b, [calls.each_side_sends_an_update, calls.early_media_is_heard_before_the_answer,
                                         calls.the_offer_comes_with_the_answer, calls.a_gateway_that_is_not_there])
+        for winner, loser in ((pjsip_b, baresip_b), (baresip_b, pjsip_b)):
+            title = f"PJSIP to two: {named(calls.two_ring_and_one_answers)}, {winner.make}"
+            run.scenario(title, calls.two_ring_and_one_answers, pjsip_a, winner, loser)
         for caller, callee in ((pjsip_a, baresip_b), (baresip_a, pjsip_b)):
             between(run, caller, callee, [calls.a_session_timer_is_refreshed])
         stranger = Pjsip("stranger", "127.0.0.29", "29001")
