@@ -2,6 +2,7 @@
 
 use crate::bench::*;
 use accounting::Cause;
+use proxy_core::{JobAnswer, JobFailure};
 
 /// Four vendors at once, a fifth after them.
 const FIVE: Routes = Routes {
@@ -191,4 +192,31 @@ fn requests_within_a_dialog_carry_it_too() {
         let sent = bench.send(CALLER, &request);
         assert_eq!(shares(&sent), [expected], "{method}");
     }
+}
+
+//= proves RFC 5393 §5.3.3
+#[test]
+fn a_target_whose_name_is_being_resolved_holds_its_share() {
+    let mut bench = Bench::new(&Routes {
+        vendor_gateways: "vendor,address\nv0,g0.example\nv1,g1.example\nv2,g2.example\nv3,g3.example\nv4,g4.example\n",
+        ..FIVE
+    });
+    call(&mut bench, "Max-Breadth: 2\r\n");
+    assert_eq!(bench.jobs.len(), 2, "two may be out");
+    let job = bench.jobs.remove(0);
+    bench.end_job(&job, JobAnswer::Failed(JobFailure::Error));
+    assert_eq!(
+        bench.jobs.len(),
+        2,
+        "the next takes the place of the one that failed"
+    );
+    let job = bench.jobs.remove(0);
+    let addresses = vec!["203.0.113.10:5060".parse().unwrap()];
+    let resolved = JobAnswer::Resolved {
+        addresses,
+        ttl_s: 60,
+    };
+    let sent = invites(&bench.end_job(&job, resolved));
+    assert_eq!(shares(&sent), [1]);
+    assert_eq!(bench.jobs.len(), 1);
 }

@@ -632,3 +632,25 @@ fn a_loser_that_says_why_it_ended_does_not_change_the_reason_of_the_call() {
     bench.rest();
     assert_eq!(bench.only_cdr().q850_cause, None);
 }
+
+#[test]
+fn an_answer_that_ends_the_hunt_waits_for_no_name() {
+    let mut bench = Bench::new(&Routes {
+        vendor_gateways: "vendor,address\nv0,gateway.example\nv1,203.0.113.11\nv2,203.0.113.12\n",
+        ..FORK
+    });
+    let (invite, invites) = fork(&mut bench);
+    let sent = respond(&mut bench, &invites[0], 486);
+    let refused = to(&sent, CALLER);
+    assert_eq!(refused.what(), "486");
+    ack(&mut bench, &invite, &refused);
+    let job = bench.take_job();
+    let addresses = vec![VENDOR.parse().unwrap()];
+    let resolved = JobAnswer::Resolved {
+        addresses,
+        ttl_s: 60,
+    };
+    assert!(bench.end_job(&job, resolved).is_empty());
+    bench.rest();
+    assert_eq!(bench.only_cdr().attempts.len(), 1);
+}
