@@ -17,6 +17,7 @@ struct Branch {
     breadth: u32,
     /// When the proxy gives it up by itself: Timer B, or 64·T1 after its CANCEL; `None` while it rings.
     ends_us: Option<u64>,
+    cancelled: bool,
 }
 
 /// The branches of every INVITE under way.
@@ -58,7 +59,9 @@ impl BreadthWatch {
         };
         if message.status() >= 200 {
             fork.remove(&ours);
-        } else if let Some(branch) = fork.get_mut(&ours) {
+        } else if let Some(branch) = fork.get_mut(&ours)
+            && !branch.cancelled
+        {
             branch.ends_us = None;
         }
     }
@@ -84,6 +87,7 @@ impl BreadthWatch {
             to,
             breadth,
             ends_us: Some(now_us + T64_US),
+            cancelled: false,
         });
         let sum: u32 = fork.values().map(|branch| branch.breadth).sum();
         (breadth == 0 || sum > brought)
@@ -94,7 +98,11 @@ impl BreadthWatch {
     pub fn cancel(&mut self, now_us: u64, cancel: &SipText) {
         let ours = cancel.branch().unwrap_or_default();
         for fork in self.forks.values_mut() {
-            if let Some(branch) = fork.get_mut(&ours) {
+            // A CANCEL that is sent again changes nothing.
+            if let Some(branch) = fork.get_mut(&ours)
+                && !branch.cancelled
+            {
+                branch.cancelled = true;
                 branch.ends_us = Some(now_us + T64_US);
             }
         }
