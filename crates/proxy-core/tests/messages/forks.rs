@@ -2,10 +2,10 @@
 
 use crate::bench::*;
 use accounting::{Cause, EndedBy, Record};
-use proxy_core::{CoreConfig, Durability, JobAnswer, JobFailure, Policy, Stat};
+use proxy_core::{CoreConfig, Durability, JobAnswer, Policy, Stat};
 
 /// `v0` and `v1` at once, `v2` after them.
-const FORK: Routes = Routes {
+pub(crate) const FORK: Routes = Routes {
     vendors: "name,rate_sheet\nv0,v0\nv1,v1\nv2,v2\n",
     vendor_gateways: "vendor,address\nv0,203.0.113.10\nv1,203.0.113.11\nv2,203.0.113.12\n",
     routing_plans: "name,mode,forking\nplan,static,parallel\n",
@@ -14,10 +14,10 @@ const FORK: Routes = Routes {
     ..TWO_VENDORS
 };
 
-const THIRD_VENDOR: &str = "203.0.113.12:5060";
+pub(crate) const THIRD_VENDOR: &str = "203.0.113.12:5060";
 
 /// Sends the INVITE; gives it, and what each vendor got, by address.
-fn fork(bench: &mut Bench) -> (String, Vec<Sent>) {
+pub(crate) fn fork(bench: &mut Bench) -> (String, Vec<Sent>) {
     let invite = bench.invite();
     let mut sent = bench.send(CALLER, &invite);
     assert_eq!(sent.remove(0).what(), "100");
@@ -25,7 +25,7 @@ fn fork(bench: &mut Bench) -> (String, Vec<Sent>) {
     (invite, sent)
 }
 
-fn to(sent: &[Sent], address: &str) -> Sent {
+pub(crate) fn to(sent: &[Sent], address: &str) -> Sent {
     let found: Vec<_> = sent
         .iter()
         .filter(|sent| sent.to.to_string() == address)
@@ -39,14 +39,14 @@ fn contact(address: &str) -> String {
 }
 
 /// A vendor's response to what it was sent.
-fn respond(bench: &mut Bench, invite: &Sent, status: u16) -> Vec<Sent> {
+pub(crate) fn respond(bench: &mut Bench, invite: &Sent, status: u16) -> Vec<Sent> {
     let address = invite.to.to_string();
     let tag = format!("tag-{}", invite.to.ip());
     let text = reply(&invite.text, status, &tag, &contact(&address));
     bench.send(&address, &text)
 }
 
-fn ack(bench: &mut Bench, invite: &str, refused: &Sent) {
+pub(crate) fn ack(bench: &mut Bench, invite: &str, refused: &Sent) {
     let ack = beside(invite, "ACK", refused.header("To").unwrap(), "");
     assert!(bench.send(CALLER, &ack).is_empty());
 }
@@ -306,28 +306,6 @@ fn nobody_is_tried_after_a_member_of_the_group_has_rung() {
 }
 
 #[test]
-fn a_silent_member_is_given_up_while_the_other_rings_on() {
-    let mut bench = Bench::new(&FORK);
-    let (_, invites) = fork(&mut bench);
-    respond(&mut bench, &invites[1], 180);
-    let sent = bench.wait(10 * SECOND);
-    assert!(sent.iter().all(|sent| sent.to.to_string() == VENDOR));
-    let sent = respond(&mut bench, &invites[1], 200);
-    assert_eq!(to(&sent, CALLER).what(), "200");
-    // It speaks at last: CANCEL, and its own end.
-    let sent = respond(&mut bench, &invites[0], 180);
-    assert_eq!(summary(&sent), [(VENDOR.to_owned(), "CANCEL")]);
-}
-
-#[test]
-fn when_all_members_are_silent_the_next_group_is_tried() {
-    let mut bench = Bench::new(&FORK);
-    fork(&mut bench);
-    let sent = bench.wait(4_100_000);
-    assert_eq!(to(&sent, THIRD_VENDOR).what(), "INVITE");
-}
-
-#[test]
 fn a_cancel_ends_every_branch() {
     let mut bench = Bench::new(&FORK);
     let (invite, invites) = fork(&mut bench);
@@ -365,95 +343,6 @@ fn a_cancel_ends_every_branch() {
 }
 
 #[test]
-fn each_member_takes_a_channel_of_its_own_vendor_and_gives_it_back() {
-    let mut bench = Bench::new(&Routes {
-        vendors: "name,rate_sheet,channel_limit\nv0,v0,1\nv1,v1,1\nv2,v2,1\n",
-        ..FORK
-    });
-    let (_, invites) = fork(&mut bench);
-    assert_eq!(invites.len(), 2);
-    let other = bench.invite().replace("call@bench", "other@bench");
-    let sent = bench.send(CALLER, &other);
-    // Both vendors of the group are full; the next group has room.
-    assert_eq!(
-        summary(&sent),
-        [
-            (CALLER.to_owned(), "100"),
-            (THIRD_VENDOR.to_owned(), "INVITE")
-        ]
-    );
-    assert_eq!(bench.stat(Stat::VendorLimited), 2);
-    respond(&mut bench, &invites[0], 486);
-    respond(&mut bench, &invites[1], 486);
-    let third = bench.invite().replace("call@bench", "third@bench");
-    let sent = bench.send(CALLER, &third);
-    assert_eq!(sent.len(), 3, "{:?}", summary(&sent));
-}
-
-#[test]
-fn a_member_whose_name_is_being_resolved_holds_up_no_other() {
-    let routes = Routes {
-        vendor_gateways: "vendor,address\nv0,gateway.example\nv1,203.0.113.11\nv2,203.0.113.12\n",
-        ..FORK
-    };
-    let mut bench = Bench::new(&routes);
-    let (_, invites) = fork(&mut bench);
-    assert_eq!(summary(&invites), [(SECOND_VENDOR.to_owned(), "INVITE")]);
-    let job = bench.take_job();
-    // The other's failure does not end the group.
-    let sent = respond(&mut bench, &invites[0], 503);
-    assert_eq!(summary(&sent), [(SECOND_VENDOR.to_owned(), "ACK")]);
-    let addresses = vec![VENDOR.parse().unwrap()];
-    let resolved = JobAnswer::Resolved {
-        addresses,
-        ttl_s: 60,
-    };
-    let sent = bench.end_job(&job, resolved);
-    assert_eq!(summary(&sent), [(VENDOR.to_owned(), "INVITE")]);
-
-    // No address: the next group, at once.
-    let mut bench = Bench::new(&routes);
-    let (_, invites) = fork(&mut bench);
-    respond(&mut bench, &invites[0], 503);
-    let job = bench.take_job();
-    let sent = bench.end_job(&job, JobAnswer::Failed(JobFailure::QueueFull));
-    assert_eq!(to(&sent, CALLER).what(), "503");
-
-    // An answer comes first: the name is no longer wanted.
-    let mut bench = Bench::new(&routes);
-    let (_, invites) = fork(&mut bench);
-    respond(&mut bench, &invites[0], 200);
-    let job = bench.take_job();
-    let addresses = vec![VENDOR.parse().unwrap()];
-    let resolved = JobAnswer::Resolved {
-        addresses,
-        ttl_s: 60,
-    };
-    assert!(bench.end_job(&job, resolved).is_empty());
-
-    // A full queue while the other rings: only this member is lost.
-    let mut bench = Bench::new(&routes);
-    let (_, invites) = fork(&mut bench);
-    let job = bench.take_job();
-    let sent = bench.end_job(&job, JobAnswer::Failed(JobFailure::QueueFull));
-    assert!(sent.is_empty());
-    let sent = respond(&mut bench, &invites[0], 200);
-    assert_eq!(to(&sent, CALLER).what(), "200");
-
-    // CANCEL while a name is being resolved.
-    let mut bench = Bench::new(&routes);
-    let (invite, invites) = fork(&mut bench);
-    respond(&mut bench, &invites[0], 180);
-    let cancel = beside(&invite, "CANCEL", header(&invite, "To").unwrap(), "");
-    bench.send(CALLER, &cancel);
-    let job = bench.take_job();
-    let sent = bench.end_job(&job, JobAnswer::Failed(JobFailure::Error));
-    assert!(sent.is_empty(), "{:?}", summary(&sent));
-    let sent = respond(&mut bench, &invites[0], 487);
-    assert_eq!(to(&sent, CALLER).what(), "487");
-}
-
-#[test]
 fn the_list_of_calls_shows_the_vendor_that_answered() {
     let mut bench = Bench::new(&FORK);
     let (_, invites) = fork(&mut bench);
@@ -461,60 +350,6 @@ fn the_list_of_calls_shows_the_vendor_that_answered() {
     let calls = bench.views();
     assert_eq!(calls[0].vendor.as_deref(), Some("v0"));
     assert_eq!(calls[0].next_hop.as_deref(), Some(VENDOR));
-}
-
-//= proves RFC 3261 §16.7(2)
-//= proves RFC 3261 §16.8
-#[test]
-fn timer_c_begins_anew_with_every_provisional_response_but_100() {
-    for (status, refreshes) in [(100, false), (180, true), (183, true), (199, true)] {
-        let policy = Policy {
-            timer_c_us: 200 * SECOND,
-            ring_timeout_us: 3_000 * SECOND,
-            ..Policy::default()
-        };
-        let mut bench = Bench::with(CoreConfig { policy, ..config() }, &ONE_VENDOR);
-        let invite = bench.invite();
-        let sent = bench.send(CALLER, &invite);
-        let forwarded = only(&sent, "INVITE").clone();
-        respond(&mut bench, &forwarded, 100);
-        bench.wait(150 * SECOND);
-        respond(&mut bench, &forwarded, status);
-        let sent = bench.wait(100 * SECOND);
-        let cancelled = sent.iter().any(|sent| sent.what() == "CANCEL");
-        assert_eq!(cancelled, !refreshes, "{status}");
-    }
-}
-
-//= proves RFC 3261 §16.8
-#[test]
-fn timer_c_without_a_provisional_response_is_a_408() {
-    let policy = Policy {
-        timer_c_us: 10 * SECOND,
-        no_1xx_us: 60 * SECOND,
-        ..Policy::default()
-    };
-    let mut bench = Bench::with(CoreConfig { policy, ..config() }, &FORK);
-    let (_, invites) = fork(&mut bench);
-    let sent = bench.wait(10_100_000);
-    assert_eq!(to(&sent, THIRD_VENDOR).what(), "INVITE");
-    assert!(sent.iter().all(|sent| sent.what() == "INVITE"), "no CANCEL");
-    // Its transaction is over: what comes now is a stray.
-    assert!(respond(&mut bench, &invites[0], 180).is_empty());
-    assert_eq!(bench.stat(Stat::ResponsesStray), 1);
-}
-
-//= proves RFC 3261 §16.9
-#[test]
-fn a_member_that_cannot_be_reached_counts_as_503() {
-    let mut bench = Bench::new(&FORK);
-    let (_, invites) = fork(&mut bench);
-    assert!(bench.unreachable(VENDOR).is_empty());
-    let sent = respond(&mut bench, &invites[1], 503);
-    let sent = respond(&mut bench, &to(&sent, THIRD_VENDOR), 503);
-    assert_eq!(to(&sent, CALLER).what(), "500");
-    let refused = to(&sent, CALLER);
-    assert!(refused.header("To").unwrap().contains("tag="));
 }
 
 //= proves RFC 3261 §16.7(3)
@@ -543,26 +378,6 @@ fn lines<'t>(text: &'t str, name: &str) -> Vec<&'t str> {
     text.split("\r\n")
         .filter(|line| line.starts_with(&format!("{name}: ")))
         .collect()
-}
-
-//= proves RFC 3261 §16.6(11)
-#[test]
-fn every_member_has_its_own_ring_time() {
-    let policy = Policy {
-        ring_timeout_us: 30 * SECOND,
-        ..Policy::default()
-    };
-    let mut bench = Bench::with(CoreConfig { policy, ..config() }, &FORK);
-    let (_, invites) = fork(&mut bench);
-    respond(&mut bench, &invites[0], 180);
-    bench.wait(3 * SECOND);
-    respond(&mut bench, &invites[1], 180);
-    let sent = bench.wait(27_300_000);
-    assert_eq!(summary(&sent), [(VENDOR.to_owned(), "CANCEL")]);
-    let sent = respond(&mut bench, &invites[0], 487);
-    assert_eq!(summary(&sent), [(VENDOR.to_owned(), "ACK")]);
-    let sent = respond(&mut bench, &invites[1], 200);
-    assert_eq!(to(&sent, CALLER).what(), "200");
 }
 
 #[test]
@@ -631,26 +446,4 @@ fn a_loser_that_says_why_it_ended_does_not_change_the_reason_of_the_call() {
     bench.send(VENDOR, &reply(&sent[0].text, 200, "", ""));
     bench.rest();
     assert_eq!(bench.only_cdr().q850_cause, None);
-}
-
-#[test]
-fn an_answer_that_ends_the_hunt_waits_for_no_name() {
-    let mut bench = Bench::new(&Routes {
-        vendor_gateways: "vendor,address\nv0,gateway.example\nv1,203.0.113.11\nv2,203.0.113.12\n",
-        ..FORK
-    });
-    let (invite, invites) = fork(&mut bench);
-    let sent = respond(&mut bench, &invites[0], 486);
-    let refused = to(&sent, CALLER);
-    assert_eq!(refused.what(), "486");
-    ack(&mut bench, &invite, &refused);
-    let job = bench.take_job();
-    let addresses = vec![VENDOR.parse().unwrap()];
-    let resolved = JobAnswer::Resolved {
-        addresses,
-        ttl_s: 60,
-    };
-    assert!(bench.end_job(&job, resolved).is_empty());
-    bench.rest();
-    assert_eq!(bench.only_cdr().attempts.len(), 1);
 }

@@ -14,6 +14,7 @@ mod clauses;
 mod cookies;
 mod drained;
 mod durability;
+mod fork_members;
 mod forks;
 mod garbage;
 mod given_up;
