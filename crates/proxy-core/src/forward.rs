@@ -236,13 +236,16 @@ impl ProxyCore {
         let count = if sides[0] == sides[1] { 1 } else { 2 };
         // Edits keep their order: the callee's side comes first, so that each peer finds the address it can reach on top.
         for listener in &sides[..count] {
-            let advertise = self
-                .config
-                .listeners
-                .get(usize::from(*listener))
-                .map_or("", |l| l.advertise.as_str());
+            let listener = self.config.listeners.get(usize::from(*listener));
+            let advertise = listener.map_or("", |l| l.advertise.as_str());
+            //= RFC 3261 §16.6(4): the transport is named where it is not UDP, since this side is known to speak it
+            let transport = match listener.map(|l| l.transport) {
+                Some(Transport::Tcp) => "transport=tcp;",
+                Some(Transport::Tls) => "transport=tls;",
+                _ => "",
+            };
             let mut value = smallvec::SmallVec::<[u8; 160]>::new();
-            let _ = write!(value, "<sip:{advertise};lr;");
+            let _ = write!(value, "<sip:{advertise};{transport}lr;");
             value.extend_from_slice(cookie::PARAM);
             value.push(b'=');
             value.extend_from_slice(&text);

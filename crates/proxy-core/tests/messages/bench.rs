@@ -141,6 +141,7 @@ pub(crate) struct Bench {
     pub(crate) records: Vec<Record>,
     pub(crate) jobs: Vec<Job>,
     pub(crate) notices: Vec<Notice>,
+    listeners: Vec<ListenerInfo>,
     now_us: u64,
     out: Output,
     serial: u32,
@@ -175,6 +176,7 @@ impl Bench {
 
     pub(crate) fn with(config: CoreConfig, routes: &Routes) -> Self {
         Self {
+            listeners: config.listeners.clone(),
             core: ProxyCore::new(config, Arc::new(routes.compile())),
             records: Vec::new(),
             jobs: Vec::new(),
@@ -203,10 +205,11 @@ impl Bench {
 
     /// A datagram arrives at one of several listeners.
     pub(crate) fn send_to(&mut self, listener: u16, from: &str, text: &str) -> Vec<Sent> {
+        let at = &self.listeners[usize::from(listener)];
         let flow = Flow {
-            transport: Transport::Udp,
+            transport: at.transport,
             listener,
-            local: PROXY.parse().unwrap(),
+            local: at.address,
             remote: from.parse().unwrap(),
             connection: 0,
         };

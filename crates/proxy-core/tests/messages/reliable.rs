@@ -232,3 +232,35 @@ fn requests_that_interleave_each_rise_in_cseq_and_all_pass() {
         assert_eq!(bench.send(CALLER, &info)[0].what(), expected, "{cseq}");
     }
 }
+
+//= proves RFC 3262 §4
+#[test]
+fn two_vendors_tried_at_once_each_get_the_prack_of_their_own_early_dialog() {
+    let fork = Routes {
+        routing_plans: "name,mode,forking\nplan,static,parallel\n",
+        routes: "plan,prefix,vendor,priority\nplan,,v0,1\nplan,,v1,1\n",
+        ..TWO_VENDORS
+    };
+    let mut bench = Bench::new(&fork);
+    let more = "Contact: <sip:caller@198.51.100.10>\r\nSupported: 100rel\r\n";
+    let uri = "sip:4930123@192.0.2.1";
+    let invite = bench.request(&Dialog::caller(""), "INVITE", uri, 1, more);
+    let sent = bench.send(CALLER, &invite);
+    let mut early = Vec::new();
+    for invite in sent.iter().filter(|sent| sent.what() == "INVITE") {
+        let (at, tag) = (invite.to.to_string(), format!("at-{}", invite.to.ip()));
+        let more = format!("Contact: <sip:callee@{at}>\r\nRequire: 100rel\r\nRSeq: 7\r\n");
+        let ringing = reply(&invite.text, 180, &tag, &more);
+        let heard = bench.send(&at, &ringing);
+        early.push((Dialog::pair(only(&heard, "180")).0, at));
+    }
+    assert_eq!(early.len(), 2);
+    for (caller, at) in &early {
+        let prack = bench.request(caller, "PRACK", "sip:x@y", 2, "RAck: 7 1 INVITE\r\n");
+        let sent = bench.send(CALLER, &prack);
+        assert_eq!(summary(&sent), [(at.clone(), "PRACK")]);
+        assert_eq!(sent[0].uri(), format!("sip:callee@{at}"));
+        let ok = bench.send(at, &reply(&sent[0].text, 200, "", ""));
+        assert_eq!(summary(&ok), [(CALLER.to_owned(), "200")]);
+    }
+}
