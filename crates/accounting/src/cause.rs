@@ -97,8 +97,6 @@ pub enum Cause {
     CseqOrder,
     /// The process ended while the call was being set up or was up, and could not take it up again.
     Restart,
-    /// The request allowed not even one branch (440, RFC 5393 §5.3.3).
-    MaxBreadth,
     /// None of the above; the status says more.
     Other,
     /// The request came back to this node as it had left it (482, RFC 5393 §4.2).
@@ -107,6 +105,8 @@ pub enum Cause {
     SessionExpired,
     /// The session interval asked for is below the least that is allowed (422, RFC 4028 §8.1).
     SessionInterval,
+    /// The request allowed not even one branch (440, RFC 5393 §5.3.3).
+    MaxBreadth,
 }
 
 impl Cause {
@@ -154,11 +154,11 @@ impl Cause {
         Self::UnknownDialog,
         Self::CseqOrder,
         Self::Restart,
-        Self::MaxBreadth,
         Self::Other,
         Self::LoopDetected,
         Self::SessionExpired,
         Self::SessionInterval,
+        Self::MaxBreadth,
     ];
 
     /// The name in CDRs, metrics and logs.
@@ -207,11 +207,11 @@ impl Cause {
             Self::UnknownDialog => "unknown_dialog",
             Self::CseqOrder => "cseq_order",
             Self::Restart => "restart",
-            Self::MaxBreadth => "max_breadth",
             Self::Other => "other",
             Self::LoopDetected => "loop_detected",
             Self::SessionExpired => "session_expired",
             Self::SessionInterval => "session_interval",
+            Self::MaxBreadth => "max_breadth",
         }
     }
 
@@ -242,6 +242,65 @@ mod tests {
         }
         let count = Cause::ALL.len();
         assert_eq!(Cause::ALL[count - 1] as usize + 1, count);
+    }
+
+    /// What a journal of any released version holds: a line is added at the end, and no line ever changes.
+    #[test]
+    fn the_position_of_a_cause_in_the_journal_never_changes() {
+        let positions = [
+            (0, "answered"),
+            (1, "no_answer"),
+            (2, "busy"),
+            (3, "rejected"),
+            (4, "cancelled"),
+            (5, "not_found"),
+            (6, "no_route"),
+            (7, "no_rate"),
+            (8, "no_vendor"),
+            (9, "limit_cps"),
+            (10, "limit_channels"),
+            (11, "vendor_limit"),
+            (12, "unknown_source"),
+            (13, "bad_request"),
+            (14, "too_many_hops"),
+            (15, "bad_extension"),
+            (16, "unsupported_scheme"),
+            (17, "method_refused"),
+            (18, "draining"),
+            (19, "overload"),
+            (20, "queue_full"),
+            (21, "lookup_refused"),
+            (22, "lookup_failed"),
+            (23, "lookup_timeout"),
+            (24, "timeout_no_1xx"),
+            (25, "timeout_ring"),
+            (26, "timeout_b"),
+            (27, "timer_c"),
+            (28, "unreachable"),
+            (29, "vendor_auth"),
+            (30, "vendor_redirect"),
+            (31, "vendor_5xx"),
+            (32, "vendor_4xx"),
+            (33, "vendor_6xx"),
+            (34, "max_duration"),
+            (35, "dns_failed"),
+            (36, "lost_dialog"),
+            (37, "preloaded_route"),
+            (38, "forbidden_source"),
+            (39, "unknown_dialog"),
+            (40, "cseq_order"),
+            (41, "restart"),
+            (42, "other"),
+            (43, "loop_detected"),
+            (44, "session_expired"),
+            (45, "session_interval"),
+            (46, "max_breadth"),
+        ];
+        for (position, name) in positions {
+            let cause = Cause::from_name(name).unwrap();
+            assert_eq!(postcard::to_allocvec(&cause).unwrap(), [position], "{name}");
+        }
+        assert_eq!(positions.len(), Cause::ALL.len());
     }
 
     #[test]
