@@ -42,12 +42,10 @@ pub(crate) fn joined(message: &Message<'_>) -> Option<Vec<u8>> {
 }
 
 impl ProxyCore {
-    /// The response that goes upstream is the one whose Reason the record keeps, unless the caller gave one in a CANCEL.
+    /// The response that goes upstream is the one whose Reason the record keeps. (A cancelled request ends with our own.)
     pub(crate) fn note_best_reason(&mut self, name: ContextRef, response: &[u8]) {
-        let Some(context) = self.contexts.at(name).filter(|context| !context.cancelled) else {
-            return;
-        };
-        let Some(call) = context.call.and_then(|id| self.calls.at_mut(id)) else {
+        let call = self.contexts.at(name).and_then(|context| context.call);
+        let Some(call) = call.and_then(|id| self.calls.at_mut(id)) else {
             return;
         };
         let mut table = mem::take(&mut self.inner_table);
