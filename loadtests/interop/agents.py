@@ -67,7 +67,11 @@ class Pjsip(Agent):
         self.process = subprocess.Popen([sys.executable, f"{HERE}/pjsip_agent.py", address, user, *options], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         threading.Thread(target=self.read, daemon=True).start()
-        self.version = self.wait("ready")["version"]
+        try:
+            self.version = self.wait("ready")["version"]
+        except Missed:
+            self.close()
+            raise
 
     def read(self):
         for line in self.process.stdout:
@@ -166,7 +170,12 @@ ctrl_tcp_listen {address}:4444
         self.write_tone(f"{self.directory}/tone.wav")
         with open(f"{self.directory}/log", "w") as log:
             self.process = subprocess.Popen(["baresip", "-4", "-f", self.directory], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.socket = self.connect(address)
+        self.socket = None
+        try:
+            self.socket = self.connect(address)
+        except Missed:
+            self.close()
+            raise
         threading.Thread(target=self.read, daemon=True).start()
         said = subprocess.run(["baresip", "-h"], capture_output=True, text=True, timeout=10)
         self.version = (said.stdout + said.stderr).split("baresip v", 1)[-1].split()[0]
@@ -254,7 +263,8 @@ ctrl_tcp_listen {address}:4444
         return any(event["event"] == "rtp" for event in self.seen())
 
     def close(self):
-        self.socket.close()
+        if self.socket:
+            self.socket.close()
         self.process.terminate()
         try:
             self.process.wait(timeout=5)

@@ -7,6 +7,7 @@ With words, only the scenarios whose line holds all of them. Ends with 1 when on
 only what was started here is ended. `setup.sh` installs the clients.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -96,11 +97,15 @@ def between(run, caller, callee, scenarios):
 
 
 def all_scenarios(run):
-    pjsip_a, pjsip_b = Pjsip("pjsip-a", "127.0.0.21", "21001"), Pjsip("pjsip-b", "127.0.0.22", "22001")
-    baresip_a, baresip_b = Baresip("baresip-a", "127.0.0.31", "31001"), Baresip("baresip-b", "127.0.0.32", "32001")
-    agents = [pjsip_a, pjsip_b, baresip_a, baresip_b]
-    print(f"PJSIP {pjsip_a.version}, baresip {baresip_a.version}, {tool_versions()}", flush=True)
-    try:
+    with contextlib.ExitStack() as started:
+        def start(agent):
+            return started.enter_context(contextlib.closing(agent))
+
+        pjsip_a = start(Pjsip("pjsip-a", "127.0.0.21", "21001"))
+        pjsip_b = start(Pjsip("pjsip-b", "127.0.0.22", "22001"))
+        baresip_a = start(Baresip("baresip-a", "127.0.0.31", "31001"))
+        baresip_b = start(Baresip("baresip-b", "127.0.0.32", "32001"))
+        print(f"PJSIP {pjsip_a.version}, baresip {baresip_a.version}, {tool_versions()}", flush=True)
         for function in tools.BY_THEMSELVES:
             run.scenario(named(function), function)
         for function in tools.WITH_AN_AGENT:
@@ -115,21 +120,15 @@ def all_scenarios(run):
             run.scenario(title, calls.two_ring_and_one_answers, pjsip_a, winner, loser)
         for caller, callee in ((pjsip_a, baresip_b), (baresip_a, pjsip_b)):
             between(run, caller, callee, [calls.a_session_timer_is_refreshed])
-        stranger = Pjsip("stranger", "127.0.0.29", "29001")
-        agents.append(stranger)
+        stranger = start(Pjsip("stranger", "127.0.0.29", "29001"))
         run.scenario(f"PJSIP: {named(calls.a_stranger_is_refused)}", calls.a_stranger_is_refused, stranger)
-    finally:
-        for agent in agents:
-            agent.close()
     for option, function in (("prack", calls.a_reliable_180_is_acknowledged_by_prack), ("timer", calls.a_session_timer_is_refreshed)):
         if not run.wants(f"PJSIP to PJSIP: {named(function)}"):
             continue
-        pair = [Pjsip("pjsip-a", "127.0.0.21", "21001", option), Pjsip("pjsip-b", "127.0.0.22", "22001", option)]
-        try:
+        with contextlib.ExitStack() as started:
+            pair = [started.enter_context(contextlib.closing(Pjsip(name, address, user, option)))
+                    for name, address, user in (("pjsip-a", "127.0.0.21", "21001"), ("pjsip-b", "127.0.0.22", "22001"))]
             between(run, *pair, [function])
-        finally:
-            for agent in pair:
-                agent.close()
 
 
 def nothing_is_left(proxy):
@@ -146,9 +145,14 @@ def tool_versions():
 
 
 def main():
-    # Leaving by an exception ends what was started, on SIGTERM and when time is up too.
+    # Leaving by an exception ends what was started, on SIGTERM and when time is up too; a second signal must not stop that.
+    def leave(number, _):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.alarm(0)
+        sys.exit(f"ended by {signal.Signals(number).name}")
+
     for number in (signal.SIGTERM, signal.SIGALRM):
-        signal.signal(number, lambda number, _: sys.exit(f"ended by {signal.Signals(number).name}"))
+        signal.signal(number, leave)
     signal.alarm(LONGEST_S)
     binary, words = os.path.abspath(sys.argv[1]), sys.argv[2:]
     with Proxy(binary) as proxy:
