@@ -90,6 +90,16 @@ impl ProxyCore {
         if let Some(context) = self.contexts.at_mut(name) {
             context.request = request;
         }
+        // After a restart the names of a vendor's gateways have to be asked for again.
+        let hop = match (hop, toward) {
+            (Ok(flow), Some(trunk)) if !self.trunk_owns(trunk, flow.remote.ip()) => {
+                match self.unknown_gateway(trunk) {
+                    Some(kind) => Err(Some(kind)),
+                    None => Ok(flow),
+                }
+            }
+            (hop, _) => hop,
+        };
         match hop {
             Ok(flow) if toward.is_some_and(|trunk| !self.trunk_owns(trunk, flow.remote.ip())) => {
                 self.stats.refuse(Cause::PreloadedRoute);

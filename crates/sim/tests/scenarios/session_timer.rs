@@ -184,3 +184,35 @@ fn reliable_provisionals_and_their_pracks_arrive_over_a_network_that_loses_a_thi
         assert_eq!(world.vendors[0].calls[0].pracks, 2, "seed {seed}");
     }
 }
+
+/// Found by a seed: after the restart nobody had asked for the vendor's gateway by its name.
+#[test]
+fn a_late_bye_reaches_a_gateway_with_a_name_after_a_restart() {
+    let script = VendorScript {
+        headers: headers(&[
+            ("Session-Expires", "100;refresher=uac"),
+            ("Require", "timer"),
+        ]),
+        ..VendorScript::default()
+    };
+    let mut config = WorldConfig::default();
+    config.jobs.names.insert(
+        "gateway.example".to_owned(),
+        vec!["203.0.113.10:5060".parse().unwrap()],
+    );
+    let mut vendors = vendors_of(vec![script]);
+    vendors[0].gateway = Some("gateway.example".to_owned());
+    let mut world = world(config, vendors);
+    world.callers[0].plan(CallPlan {
+        acts: vec![(300 * SECOND, Act::Bye)],
+        headers: headers(&[("Supported", "timer"), ("Session-Expires", "100")]),
+        ..CallPlan::default()
+    });
+    world.run_until(20 * SECOND);
+    world.kill();
+    assert_eq!(world.restart(2), 1);
+    finish(&mut world);
+    assert_expired(&world);
+    let leg = world.vendors[0].calls[0].leg.as_ref().unwrap();
+    assert!(leg.log.bye_heard_us.is_some());
+}
