@@ -50,6 +50,22 @@ interop *WORDS:
 ledger:
     cargo xtask ledger
 
+# The parser beside its peers, in one run; for example: just bench --measurement-time 5
+bench *OPTIONS:
+    cd benches/peers && cargo bench --bench parse --bench forward -- {{OPTIONS}}
+
+# The parser as ratios to the floor and to its fastest full peer, on a machine that others use too
+ratios:
+    cd benches/peers && cargo run --release --quiet --bin ratios
+
+# Time per octet of the messages that are made to be slow to read, at four sizes
+linear:
+    cd benches/peers && cargo run --release --quiet --bin linear
+
+# Where our parser, sipx-sip and rsip disagree; for example: just differential --count 1000000 --seed 2
+differential *OPTIONS:
+    cd benches/peers && cargo run --release --quiet --bin differential -- {{OPTIONS}}
+
 # Instructions of the parser beside those kept in benches/instructions.toml; --update keeps them
 instructions *OPTIONS:
     cargo xtask instructions {{OPTIONS}}

@@ -122,18 +122,6 @@ fn class(octet: u8) -> u16 {
     CLASSES[usize::from(octet)]
 }
 
-const ONES: u64 = u64::from_ne_bytes([1; 8]);
-const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-
-/// The index of the first octet of `word`, read in little-endian order, that is `needle`; 8 when none is.
-#[inline]
-pub(crate) fn position_in_word(word: u64, needle: u8) -> usize {
-    let zeros = word ^ (ONES * u64::from(needle));
-    // The lowest bit set is exact; those above it may be carried over from it.
-    let found = zeros.wrapping_sub(ONES) & !zeros & HIGHS;
-    found.trailing_zeros() as usize / 8
-}
-
 /// How many octets precede the first control octet up to CR, in an ordinary line the CR that ends it.
 /// `None` too when that is close to the end of `bytes`: a second look is needed.
 #[inline]
@@ -143,31 +131,50 @@ pub(crate) fn ordinary_line_len(bytes: &[u8]) -> Option<usize> {
     let mut rest = bytes;
     loop {
         let (chunk, after) = rest.split_first_chunk::<16>()?;
+        // Without early end, so that the compiler looks at all sixteen at once.
+        let has_low = chunk
+            .iter()
+            .fold(false, |has_low, octet| has_low | (*octet < 14));
+        if !has_low {
+            rest = after;
+            continue;
+        }
         let word = u128::from_le_bytes(*chunk);
         // The high bit of each octet below 14; the lowest bit set is exact.
         let low = word.wrapping_sub(ONES * 14) & !word & HIGHS;
-        if low != 0 {
-            return Some(bytes.len() - rest.len() + low.trailing_zeros() as usize / 8);
-        }
-        rest = after;
+        return Some(bytes.len() - rest.len() + low.trailing_zeros() as usize / 8);
     }
 }
 
-/// Whether all octets are visible ones, or not ASCII.
+/// The end of the run of [`VISIBLE`] octets that starts at `from`; as [`run`], but for long ones.
 #[inline]
-pub(crate) fn is_visible(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*chunk);
-        let spaces = word.wrapping_sub(ONES * 0x21) & !word;
-        let delete = word ^ (ONES * 0x7f);
-        let deletes = delete.wrapping_sub(ONES) & !delete;
-        if (spaces | deletes) & HIGHS != 0 {
-            return false;
+pub(crate) fn run_visible(bytes: &[u8], from: usize) -> usize {
+    run_long(bytes, from, VISIBLE, |octet| {
+        (octet > b' ') & (octet != 0x7f)
+    })
+}
+
+/// The end of the run of [`URI`] octets that starts at `from`; as [`run`], but for long ones.
+#[inline]
+pub(crate) fn run_uri(bytes: &[u8], from: usize) -> usize {
+    run_long(bytes, from, URI, |octet| {
+        let is_visible = (octet > b' ') & (octet < 0x7f);
+        is_visible & (octet != b'"') & (octet != b'<') & (octet != b'>')
+    })
+}
+
+/// As [`run`], with `is_in` for `mask`, sixteen octets at once.
+#[inline]
+fn run_long(bytes: &[u8], from: usize, mask: u16, is_in: impl Fn(u8) -> bool) -> usize {
+    let mut at = from;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        // Without early end, so that the compiler looks at all sixteen at once.
+        if !chunk.iter().fold(true, |all, octet| all & is_in(*octet)) {
+            break;
         }
-        rest = after;
+        at += 16;
     }
-    rest.iter().all(|octet| is(*octet, VISIBLE))
+    run(bytes, at, mask)
 }
 
 /// The first offset at or after `from` that is not linear white space.

@@ -10,7 +10,7 @@ use crate::header::name_addr::NameAddr;
 use crate::header::usual;
 use crate::header::via::Via;
 use crate::message::Message;
-use crate::octet::{self, TOKEN, VISIBLE};
+use crate::octet::{self, TOKEN};
 use crate::span::Span;
 use crate::start_line;
 use crate::table::{AddressParts, Field, HeaderTable, NO_FIELD, ViaParts};
@@ -213,30 +213,33 @@ pub(crate) fn trimmed(bytes: &[u8], from: usize, end: usize) -> Span {
 
 /// Enforces `Limits::list_max` on the lists that a message takes apart.
 fn check_lists(bytes: &[u8], table: &HeaderTable) -> Result<(), ParseError> {
-    let list_max = table.limits.list_max;
-    let values_of = |header| {
-        let mut next = table.first_field(header);
-        std::iter::from_fn(move || {
-            let field = table.field(next)?;
-            next = field.next;
-            Some((field.value.slice(bytes), field.line.start()))
-        })
-    };
     for header in KnownHeader::LISTS {
         // A value takes an octet and a comma at least, so short lines need no counting.
-        let at_most: usize = values_of(header)
-            .map(|(value, _)| value.len() / 2 + 1)
-            .sum();
-        if at_most <= list_max {
-            continue;
+        let mut at_most = 0;
+        let mut next = table.first_field(header);
+        while let Some(field) = table.field(next) {
+            at_most += field.value.len() / 2 + 1;
+            next = field.next;
         }
-        let mut count = 0;
-        for (value, at) in values_of(header) {
-            count += list::count_values(value, list_max);
-            if count > list_max {
-                return Err(list::too_long(at));
-            }
+        if at_most > table.limits.list_max {
+            check_list(bytes, table, header)?;
         }
+    }
+    Ok(())
+}
+
+/// Counts the values of one list.
+#[cold]
+fn check_list(bytes: &[u8], table: &HeaderTable, header: KnownHeader) -> Result<(), ParseError> {
+    let list_max = table.limits.list_max;
+    let mut count = 0;
+    let mut next = table.first_field(header);
+    while let Some(field) = table.field(next) {
+        count += list::count_values(field.value.slice(bytes), list_max);
+        if count > list_max {
+            return Err(list::too_long(field.line.start()));
+        }
+        next = field.next;
     }
     Ok(())
 }
@@ -265,8 +268,9 @@ fn check_values(bytes: &[u8], table: &mut HeaderTable) -> Result<(), ParseError>
 
     let call_id = required(table, KnownHeader::CallId, ParseErrorKind::CallIdMissing)?;
     let value = call_id.slice(bytes);
-    if value.is_empty() || !octet::is_visible(value) {
-        let at = call_id.start() + octet::run(value, 0, VISIBLE);
+    let visible = octet::run_visible(value, 0);
+    if value.is_empty() || visible != value.len() {
+        let at = call_id.start() + visible;
         return Err(ParseError::new(ParseErrorKind::CallIdSyntax, at));
     }
 

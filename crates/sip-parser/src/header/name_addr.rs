@@ -119,7 +119,7 @@ fn bracketed(bytes: &[u8], open: usize) -> Result<(&[u8], usize), Fault> {
     let start = open + 1;
     let mut end = start;
     loop {
-        end = octet::run(bytes, end, octet::URI);
+        end = octet::run_uri(bytes, end);
         match bytes.get(end) {
             Some(b'>') => break,
             // UTF-8 that should have been escaped: only passed on.

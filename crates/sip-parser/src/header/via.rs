@@ -95,17 +95,17 @@ impl<'b> Via<'b> {
     fn take(&mut self, name: &'b [u8], value: Option<&'b [u8]>, forgiving: bool) -> Option<()> {
         //= RFC 3261 §7.3.1: no parameter appears twice; with two branches two elements could see two transactions
         let is_first = match name.len() {
-            6 if name.eq_ignore_ascii_case(b"branch") => self.branch.replace(value?).is_none(),
-            8 if name.eq_ignore_ascii_case(b"received") => self.received.replace(value?).is_none(),
-            5 if name.eq_ignore_ascii_case(b"rport") => {
+            6 if is(name, b"branch") => self.branch.replace(value?).is_none(),
+            8 if is(name, b"received") => self.received.replace(value?).is_none(),
+            5 if is(name, b"rport") => {
                 let port = match value {
                     None | Some([]) => None,
                     Some(digits) => Some(port_number(digits)?),
                 };
                 self.rport.replace(port).is_none()
             }
-            5 if name.eq_ignore_ascii_case(b"maddr") => self.maddr.replace(value?).is_none(),
-            3 if name.eq_ignore_ascii_case(b"ttl") => {
+            5 if is(name, b"maddr") => self.maddr.replace(value?).is_none(),
+            3 if is(name, b"ttl") => {
                 let ttl = u8::try_from(octet::decimal(value?, 255)?).ok()?;
                 self.ttl.replace(ttl).is_none()
             }
@@ -113,6 +113,12 @@ impl<'b> Via<'b> {
         };
         (is_first || forgiving).then_some(())
     }
+}
+
+/// Whether `name` is `known`, which is in lower case as nearly everybody writes it.
+#[inline]
+fn is<const N: usize>(name: &[u8], known: &[u8; N]) -> bool {
+    name == known || name.eq_ignore_ascii_case(known)
 }
 
 fn fault(at: usize) -> Fault {

@@ -58,13 +58,21 @@ fn a_line_ends_at_its_first_control_octet_up_to_cr() {
 }
 
 #[test]
-fn an_octet_is_found_in_a_word() {
-    for needle in 0..=u8::MAX {
-        for index in 0..8 {
-            let mut octets = [needle ^ 1; 8];
-            assert_eq!(position_in_word(u64::from_le_bytes(octets), needle), 8);
-            octets[index..].fill(needle);
-            assert_eq!(position_in_word(u64::from_le_bytes(octets), needle), index);
+fn long_runs_end_where_short_ones_do() {
+    for octet in 0..=u8::MAX {
+        for length in [0, 1, 15, 16, 17, 40] {
+            let text = [
+                &b"sip:alice@example.com;transport=udp;lr;x"[..length],
+                &[octet],
+                b"abc",
+            ]
+            .concat();
+            assert_eq!(run_uri(&text, 0), run(&text, 0, URI), "{octet} {length}");
+            assert_eq!(
+                run_visible(&text, 0),
+                run(&text, 0, VISIBLE),
+                "{octet} {length}"
+            );
         }
     }
 }
