@@ -8,7 +8,9 @@ pub mod reading;
 use std::hint::black_box;
 
 use bytes::Bytes;
-use sip_parser::{ContactValue, HeaderTable, parse_datagram};
+use std::net::SocketAddr;
+
+use sip_parser::{ContactValue, Edits, HeaderTable, Message, parse_datagram, write_message};
 
 /// The INVITE of 935 octets that all of them read.
 pub const INVITE: &[u8] = include_bytes!("../../messages/invite.sip");
@@ -152,4 +154,26 @@ pub fn sipx_l1(bytes: &Bytes) -> usize {
     ));
     assert!(matches!(typed.0, Some(Ok(_))) && matches!(typed.4, Some(Ok(_))));
     message.body().len()
+}
+
+const VIA: &[u8] = b"SIP/2.0/UDP 198.51.100.10:5060;branch=z9hG4bK.0.1a2b3c4d5e6f7081.0";
+const RECORD_ROUTE: &[u8] =
+    b"<sip:198.51.100.10:5060;lr;tdm=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8>";
+
+/// All that forwarding changes of an INVITE, written to `out`.
+pub fn forward(message: &Message<'_>, edits: &mut Edits, out: &mut Vec<u8>) {
+    let remote = SocketAddr::from(([192, 0, 2, 20], 5062));
+    edits.clear();
+    edits.set_request_uri(
+        message,
+        black_box(b"sip:4930123456@203.0.113.9:5060;user=phone"),
+    );
+    edits.push_via(message, black_box(VIA));
+    edits.amend_top_via(message, remote, false);
+    let hops = message.max_forwards().ok().flatten().unwrap_or(70);
+    edits.set_max_forwards(message, hops - 1);
+    edits.push_record_route(message, black_box(RECORD_ROUTE));
+    edits.remove_first_route(message);
+    out.clear();
+    write_message(message, edits, out);
 }

@@ -127,6 +127,7 @@ impl<'b> Message<'b> {
     ///
     /// # Errors
     /// Never on a message from [`parse_datagram`](crate::parse_datagram).
+    #[inline]
     pub fn top_via(&self) -> Result<Via<'b>, ParseError> {
         self.table.top_via.map(|parts| parts.view(self.bytes))
     }
@@ -135,6 +136,7 @@ impl<'b> Message<'b> {
     ///
     /// # Errors
     /// Never on a message from [`parse_datagram`](crate::parse_datagram).
+    #[inline]
     pub fn from(&self) -> Result<NameAddr<'b>, ParseError> {
         self.table.from.map(|parts| parts.view(self.bytes))
     }
@@ -143,6 +145,7 @@ impl<'b> Message<'b> {
     ///
     /// # Errors
     /// Never on a message from [`parse_datagram`](crate::parse_datagram).
+    #[inline]
     pub fn to(&self) -> Result<NameAddr<'b>, ParseError> {
         self.table.to.map(|parts| parts.view(self.bytes))
     }
@@ -169,6 +172,7 @@ impl<'b> Message<'b> {
     }
 
     /// The Call-ID.
+    #[inline]
     pub fn call_id(&self) -> &'b [u8] {
         self.table
             .first_of(KnownHeader::CallId)
@@ -176,6 +180,7 @@ impl<'b> Message<'b> {
     }
 
     /// The CSeq.
+    #[inline]
     pub fn cseq(&self) -> CSeq<'b> {
         CSeq {
             number: self.table.cseq_number,

@@ -128,13 +128,12 @@ fn usual_field(bytes: &[u8], at: usize) -> Option<Field> {
     let value = at + name_len + 1;
     let text = bytes.get(value..)?;
     let line_len = octet::ordinary_line_len(text)?;
-    let (_, [last, b'\r', b'\n', next]) = text.get(..line_len + 3)?.split_last_chunk::<4>()? else {
+    let (line, after) = text.split_at_checked(line_len)?;
+    let ([b' ', first, ..], [b'\r', b'\n', next, ..]) = (line, after) else {
         return None;
     };
-    let [b' ', first, ..] = text else {
-        return None;
-    };
-    if *first <= b' ' || *last <= b' ' || matches!(next, b' ' | b'\t') {
+    let is_trimmed = *first > b' ' && line.last().is_some_and(|last| *last > b' ');
+    if !is_trimmed || matches!(next, b' ' | b'\t') {
         return None;
     }
     Some(Field {

@@ -183,6 +183,7 @@ pub(crate) struct ViaParts {
 }
 
 impl ViaParts {
+    #[inline]
     pub(crate) fn of(via: &Via<'_>, whole: &[u8]) -> Self {
         Self {
             version: Span::of(via.version, whole),
@@ -204,6 +205,7 @@ impl ViaParts {
         }
     }
 
+    #[inline]
     pub(crate) fn view<'b>(&self, whole: &'b [u8]) -> Via<'b> {
         Via {
             version: self.version.slice(whole),
@@ -236,6 +238,7 @@ pub(crate) struct AddressParts {
 }
 
 impl AddressParts {
+    #[inline]
     pub(crate) fn of(address: &NameAddr<'_>, whole: &[u8]) -> Self {
         Self {
             display: Span::of_option(address.display, whole),
@@ -246,6 +249,7 @@ impl AddressParts {
         }
     }
 
+    #[inline]
     pub(crate) fn view<'b>(&self, whole: &'b [u8]) -> NameAddr<'b> {
         NameAddr {
             display: self.display.slice_option(whole),

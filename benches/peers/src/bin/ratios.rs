@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use peers::INVITE;
-use sip_parser::HeaderTable;
+use sip_parser::{Edits, HeaderTable, parse_datagram};
 
 const ROUNDS: usize = 4_000;
 
@@ -20,7 +20,8 @@ struct Measured {
 
 fn main() {
     let mut table = HeaderTable::default();
-    let mut works: [(&str, Box<dyn FnMut() -> usize>); 3] = [
+    let (mut other, mut edits, mut out) = (HeaderTable::default(), Edits::new(), Vec::new());
+    let mut works: [(&str, Box<dyn FnMut() -> usize>); 4] = [
         (
             "memchr over all line feeds",
             Box::new(|| peers::line_feeds(black_box(INVITE))),
@@ -33,9 +34,17 @@ fn main() {
             "rsipstack L1",
             Box::new(|| peers::rsipstack_l1(black_box(INVITE))),
         ),
+        (
+            "tandem parse, edit, write",
+            Box::new(move || {
+                let message = parse_datagram(black_box(INVITE), &mut other).expect("a message");
+                peers::forward(&message, &mut edits, &mut out);
+                out.len()
+            }),
+        ),
     ];
-    let mut slices = [const { Vec::new() }; 3];
-    let mut times = [100; 3];
+    let mut slices = [const { Vec::new() }; 4];
+    let mut times = [100; 4];
     for _ in 0..ROUNDS {
         for (index, (_, work)) in works.iter_mut().enumerate() {
             let start = Instant::now();
@@ -60,7 +69,7 @@ fn main() {
             measured.fastest_ns, measured.median_ns
         );
     }
-    let [floor, ours, peer] = measured;
+    let [floor, ours, peer, _] = measured;
     println!(
         "tandem / memchr    {:.1} (medians {:.1})",
         ours.fastest_ns / floor.fastest_ns,

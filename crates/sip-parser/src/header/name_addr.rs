@@ -36,6 +36,7 @@ impl<'b> NameAddr<'b> {
     }
 
     /// Parses the address at `at`; gives also where it ended: a comma or the end.
+    #[inline]
     pub(crate) fn parse_at(
         bytes: &'b [u8],
         at: usize,

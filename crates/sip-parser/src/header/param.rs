@@ -149,6 +149,7 @@ impl<'b> ParamCursor<'b> {
     }
 
     /// The next parameter, however it is written.
+    #[cold]
     fn next_any(&mut self) -> Result<Option<Param<'b>>, Fault> {
         let bytes = self.bytes;
         loop {

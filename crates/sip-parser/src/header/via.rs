@@ -51,6 +51,7 @@ impl<'b> Via<'b> {
     }
 
     /// Parses the value at `at`; gives also where it ended: a comma or the end.
+    #[inline]
     pub(crate) fn parse_at(
         bytes: &'b [u8],
         at: usize,
