@@ -80,13 +80,43 @@ fn files() -> Result<Vec<PathBuf>, String> {
     Ok(found)
 }
 
+/// What is said of clauses, and what tests prove, each with its place.
+#[derive(Default)]
+struct Claims {
+    claims: Vec<(Clause, String)>,
+    proofs: Vec<(Clause, String)>,
+}
+
+impl Claims {
+    /// Claims without proofs, and proofs of nothing; `more` are clauses that may have a proof and need none.
+    fn faults(&self, word: &str, more: &BTreeSet<Clause>) -> Vec<String> {
+        let proved: BTreeSet<_> = self.proofs.iter().map(|(clause, _)| clause).collect();
+        let claimed: BTreeSet<_> = self.claims.iter().map(|(clause, _)| clause).collect();
+        let unproved = self
+            .claims
+            .iter()
+            .filter(|(clause, _)| !proved.contains(clause));
+        let idle = self
+            .proofs
+            .iter()
+            .filter(|(clause, _)| !claimed.contains(clause) && !more.contains(clause));
+        unproved
+            .map(|(clause, place)| format!("{place}: no test says `//= {word} {clause}`"))
+            .chain(idle.map(|(clause, place)| {
+                format!("{place}: {word} {clause}, of which no code says anything")
+            }))
+            .collect()
+    }
+}
+
 /// Gathers annotations and faults, file by file.
 struct Reader<'a> {
     rfcs: &'a Rfcs,
     ledger: Ledger,
-    /// Clauses that need a proof, and the proofs themselves, each with its place.
-    claims: Vec<(Clause, String)>,
-    proofs: Vec<(Clause, String)>,
+    /// Clauses that need a proof, and the proofs themselves, each with its place; those of departures apart, since a test
+    /// of what a clause says does not show what is done instead.
+    obeyed: Claims,
+    departed: Claims,
     refused: BTreeSet<Clause>,
     faults: Vec<String>,
 }
@@ -96,8 +126,8 @@ impl<'a> Reader<'a> {
         Self {
             rfcs,
             ledger: Ledger::default(),
-            claims: Vec::new(),
-            proofs: Vec::new(),
+            obeyed: Claims::default(),
+            departed: Claims::default(),
             refused: BTreeSet::new(),
             faults: Vec::new(),
         }
@@ -139,9 +169,11 @@ impl<'a> Reader<'a> {
             let place = format!("{file}:{}", annotation.line);
             let last = annotation.last_line - 1;
             let test = item::test_below(&lines, last);
-            if annotation.kind == Kind::Proves && test.is_none() {
-                self.faults
-                    .push(format!("{place}: this proof is not above a test"));
+            let proves = matches!(annotation.kind, Kind::Proves | Kind::ProvesDeparture);
+            if proves && test.is_none() {
+                self.faults.push(format!(
+                    "{place}: this proof is not above a test that always runs"
+                ));
             }
             for clause in annotation.clauses {
                 self.faults.extend(
@@ -155,21 +187,7 @@ impl<'a> Reader<'a> {
                     text: format!("{}; {}", annotation.what, annotation.why),
                 };
                 self.check_citations(file, citation::citations(&said, clause.rfc));
-                match annotation.kind {
-                    Kind::Proves => {
-                        let test = (file.to_owned(), test.clone().unwrap_or_default());
-                        self.ledger
-                            .proofs
-                            .entry(clause.clone())
-                            .or_default()
-                            .push(test);
-                        self.proofs.push((clause.clone(), place.clone()));
-                    }
-                    Kind::Refuses => _ = self.refused.insert(clause.clone()),
-                    Kind::Implements | Kind::Departs => {
-                        self.claims.push((clause.clone(), place.clone()))
-                    }
-                }
+                self.note(annotation.kind, &clause, file, &place, test.as_deref());
                 if let Some(entries) = self.ledger.entries(annotation.kind) {
                     entries.push(Entry {
                         clause,
@@ -183,27 +201,34 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn note(&mut self, kind: Kind, clause: &Clause, file: &str, place: &str, test: Option<&str>) {
+        let claims = match kind {
+            Kind::Refuses => {
+                self.refused.insert(clause.clone());
+                return;
+            }
+            Kind::Implements | Kind::Proves => &mut self.obeyed,
+            Kind::Departs | Kind::ProvesDeparture => &mut self.departed,
+        };
+        let noted = (clause.clone(), place.to_owned());
+        let tests = match kind {
+            Kind::Proves => &mut self.ledger.proofs,
+            Kind::ProvesDeparture => &mut self.ledger.departures,
+            _ => return claims.claims.push(noted),
+        };
+        claims.proofs.push(noted);
+        tests
+            .entry(clause.clone())
+            .or_default()
+            .push((file.to_owned(), test.unwrap_or_default().to_owned()));
+    }
+
     /// What needs all files: claims without proofs, and proofs of nothing.
     fn close(mut self) -> (Ledger, Vec<String>) {
-        for (clause, place) in &self.claims {
-            if !self.ledger.proofs.contains_key(clause) {
-                self.faults
-                    .push(format!("{place}: no test says `//= proves {clause}`"));
-            }
-        }
-        let claimed: BTreeSet<_> = self
-            .claims
-            .iter()
-            .map(|(clause, _)| clause)
-            .chain(&self.refused)
-            .collect();
-        for (clause, place) in &self.proofs {
-            if !claimed.contains(clause) {
-                self.faults.push(format!(
-                    "{place}: proves {clause}, of which no code says anything"
-                ));
-            }
-        }
+        self.faults
+            .extend(self.obeyed.faults("proves", &self.refused));
+        self.faults
+            .extend(self.departed.faults("proves departure", &BTreeSet::new()));
         self.ledger.sort();
         (self.ledger, self.faults)
     }

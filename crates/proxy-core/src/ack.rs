@@ -9,6 +9,7 @@ use crate::{
     core::ProxyCore,
     loops::Origin,
     output::{Now, Output},
+    passing::Way,
     route_set::{Routes, edit_route_set},
     standing::Standing,
     stats::Stat,
@@ -56,11 +57,13 @@ impl ProxyCore {
                 }
             }
             Standing::Cookie(cookie, side)
-                if self.trunk_owns(cookie.trunk_of(side), flow.remote.ip()) =>
+                if !matches!(
+                    self.way(now, &(cookie, side), flow.remote.ip(), None, 0),
+                    Way::Barred(_)
+                ) =>
             {
                 self.stats.count(Stat::AcksForwarded);
-                let toward = Some(cookie.trunk_of(side.other()));
-                self.forward_passing_ack(now, ack, flow, toward, true, out);
+                self.forward_passing_ack(now, ack, flow, Some((cookie, side)), None, out);
             }
             //= RFC 3261 §8.2.7: the ACK of a refusal that was made without state ends here
             Standing::Unknown if ack.to_tag() == Some(&self.stateless_tag(ack)[..]) => {
@@ -69,7 +72,7 @@ impl ProxyCore {
             }
             Standing::Unknown if self.config.policy.unknown_dialog == UnknownDialog::Forward => {
                 self.stats.count(Stat::AcksForwarded);
-                self.forward_passing_ack(now, ack, flow, None, true, out);
+                self.forward_passing_ack(now, ack, flow, None, None, out);
             }
             _ => self.stats.count(Stat::AcksDropped),
         }

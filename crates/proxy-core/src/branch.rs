@@ -76,6 +76,7 @@ mod tests {
     use super::*;
 
     //= proves RFC 3261 §16.6(8)
+    //= proves RFC 5393 §4.2.1
     #[test]
     fn a_branch_carries_its_lane_and_boot_and_never_repeats() {
         let mut mint = BranchMint::new(7, 0xDEAD_BEEF, 42);

@@ -59,7 +59,7 @@ impl ProxyCore {
                 }
                 self.inner_table = table;
                 if matches!(status, None | Some(408)) {
-                    //= departs RFC 3261 §16.7(10), §9.1: a BYE that nobody answers, or that gets 408, is followed by a plain BYE of our own;
+                    //= departs RFC 3261 §15.1: a BYE that nobody answers, or that gets 408, is followed by a plain BYE of our own;
                     //=   because whoever made the BYE also chose its size and headers
                     // Whoever made the BYE also chose its size and headers: perhaps such that it never arrived. A plain
                     // one of our own follows, so that the call does not outlive its meter.
@@ -69,6 +69,7 @@ impl ProxyCore {
             }
             Role::Passing {
                 cookie: Some((cookie, side)),
+                ..
             } => {
                 out.records.push(Record::EndedAlone {
                     cdr_id: cookie.cdr_id,

@@ -80,7 +80,11 @@ pub(crate) enum Role {
     /// Within the dialog of a known call.
     InDialog { dialog: u8, from: Side },
     /// Within a dialog that only its cookie, or nothing, speaks for.
-    Passing { cookie: Option<(Cookie, Side)> },
+    Passing {
+        cookie: Option<(Cookie, Side)>,
+        /// How many names of gateways were asked for, to tell whose addresses these are.
+        asked: u16,
+    },
 }
 
 /// How far an initial request has come; each is a point where it may wait for a job.

@@ -14,6 +14,7 @@ use crate::{
     forward::NextHop,
     output::{JobKind, Now, Output},
     park::Parked,
+    passing::Way,
     reply::Reject,
     standing::{Standing, is_refresh},
     stats::Stat,
@@ -71,9 +72,8 @@ impl ProxyCore {
             }
             Standing::Cookie(cookie, side) => {
                 // Without the call nothing vouches for where an INVITE leads: it may not begin anything new.
-                if request.method() != Method::Invite
-                    && self.trunk_owns(cookie.trunk_of(side), flow.remote.ip())
-                {
+                let way = self.way(now, &(cookie, side), flow.remote.ip(), None, 0);
+                if request.method() != Method::Invite && !matches!(way, Way::Barred(_)) {
                     self.open_passing(now, request, flow, Some((cookie, side)), out);
                 } else {
                     self.refuse(
@@ -165,6 +165,7 @@ impl ProxyCore {
             return self.finish_in_dialog_here(now, context, 500, out);
         }
         if let Some(call) = self.calls.at_mut(id) {
+            //= RFC 3261 §12.2.2: a CSeq that rises passes, by one or by more, and the next must be above it
             if let Some(leg) = call.leg_mut(dialog, side) {
                 leg.cseq = Some(number);
             }

@@ -270,23 +270,6 @@ impl ProxyCore {
                     })
             })
     }
-
-    /// A gateway of a trunk whose name this lane has never asked for: until then nobody knows what the trunk owns.
-    pub(crate) fn unknown_gateway(&self, trunk: u64) -> Option<JobKind> {
-        let snapshot = Rc::clone(&self.snapshot);
-        let vendor = snapshot.vendor_by_trunk(routing::TrunkId(trunk))?;
-        let mut gateways = snapshot.gateways_of(vendor);
-        gateways.find_map(|(_, gateway)| match &gateway.host {
-            GatewayHost::Name { host, port } if !self.names.has_asked(host) => {
-                Some(JobKind::Resolve {
-                    host: host.to_ascii_lowercase(),
-                    port: *port,
-                    transport: Transport::Udp,
-                })
-            }
-            _ => None,
-        })
-    }
 }
 
 fn push_number(number: &str, out: &mut smallvec::SmallVec<[u8; 128]>) {

@@ -58,13 +58,6 @@ impl Names {
         })
     }
 
-    /// Whether any answer for `host` has come, however old, or none could be had.
-    pub(crate) fn has_asked(&self, host: &str) -> bool {
-        self.entries
-            .keys()
-            .any(|name| name.host.eq_ignore_ascii_case(host))
-    }
-
     /// The resolver failed: an answer of before is used a little longer, and a name without one does not resolve for now.
     pub(crate) fn keep_stale(&mut self, now_us: u64, name: Name) {
         match self.entries.get_mut(&name) {

@@ -6,6 +6,7 @@
 use crate::{
     calls::{HELD_MAX, Held},
     context::{ContextRef, Destination},
+    cookie::{Cookie, Side},
     core::ProxyCore,
     names::Name,
     output::{Job, JobAnswer, JobFailure, JobKind, Now, Output},
@@ -30,8 +31,10 @@ pub(crate) enum Parked {
     Ack {
         bytes: Vec<u8>,
         flow: Flow,
-        /// The trunk that its next hop must belong to.
-        toward: Option<u64>,
+        /// What opens its way.
+        cookie: Option<(Cookie, Side)>,
+        /// How many names of gateways were asked for.
+        asked: u16,
     },
     /// The answer to a BYE, whose call is already closed.
     Final {
@@ -200,8 +203,9 @@ impl ProxyCore {
             Parked::Ack {
                 bytes,
                 flow,
-                toward,
-            } => self.resume_passing_ack(now, &bytes, &flow, toward, out),
+                cookie,
+                asked,
+            } => self.resume_passing_ack(now, &bytes, &flow, cookie, asked, out),
             Parked::Final {
                 context,
                 bytes,

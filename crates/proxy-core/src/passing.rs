@@ -7,17 +7,71 @@ use crate::{
     cookie::{Cookie, Side},
     core::ProxyCore,
     fork::NewBranch,
+    forward::NextHop,
     output::{JobKind, Now, Output},
     park::Parked,
     reply::Reject,
     stats::Stat,
 };
 use accounting::Cause;
+use routing::GatewayHost;
 use sip_parser::{Edits, Message, parse_datagram};
-use std::mem;
-use transaction_layer::Flow;
+use std::{mem, net::IpAddr};
+use transaction_layer::{Flow, Transport};
+
+/// Whether a cookie opens the way between two addresses.
+pub(crate) enum Way {
+    Open,
+    Barred(Cause),
+    /// A name of a gateway must be asked for first: the question, and how many names were asked for with it.
+    Ask(JobKind, u16),
+}
 
 impl ProxyCore {
+    /// Whether both ends of a way are the trunks of its cookie; `to` is left out while it is not known.
+    ///
+    /// A trunk whose gateways are names may own an address that this lane has never looked up, after a restart above all:
+    /// such a name is asked for, each once, before the way is barred. The first `asked` of them were.
+    pub(crate) fn way(
+        &self,
+        now: Now,
+        (cookie, side): &(Cookie, Side),
+        from: IpAddr,
+        to: Option<IpAddr>,
+        asked: u16,
+    ) -> Way {
+        let ends = [
+            (Some(from), *side, Cause::ForbiddenSource),
+            (to, side.other(), Cause::PreloadedRoute),
+        ];
+        let mut names: u16 = 0;
+        for (ip, side, cause) in ends {
+            let trunk = cookie.trunk_of(side);
+            let owned = ip.is_none_or(|ip| self.trunk_owns(trunk, ip));
+            let vendor = self.snapshot.vendor_by_trunk(routing::TrunkId(trunk));
+            let gateways = vendor
+                .into_iter()
+                .flat_map(|vendor| self.snapshot.gateways_of(vendor));
+            for (_, gateway) in gateways {
+                let GatewayHost::Name { host, port } = &gateway.host else {
+                    continue;
+                };
+                names = names.saturating_add(1);
+                if !owned
+                    && names > asked
+                    && let NextHop::Ask(kind) =
+                        self.next_hop_by_name(now, host, *port, Transport::Udp)
+                {
+                    return Way::Ask(kind, names);
+                }
+            }
+            if !owned {
+                return Way::Barred(cause);
+            }
+        }
+        Way::Open
+    }
+
     /// Where a request that no call of ours stands behind says it wants to go.
     pub(crate) fn passing_hop(
         &self,
@@ -48,7 +102,7 @@ impl ProxyCore {
         cookie: Option<(Cookie, Side)>,
         out: &mut Output,
     ) {
-        match self.open_context(now, request, flow, Role::Passing { cookie }, out) {
+        match self.open_context(now, request, flow, Role::Passing { cookie, asked: 0 }, out) {
             Some(context) => self.forward_passing(now, context, out),
             None => {
                 self.stats.count(Stat::TablesFull);
@@ -69,13 +123,23 @@ impl ProxyCore {
         let Some(context) = self.contexts.at_mut(name) else {
             return;
         };
-        let listener = context.flow.listener;
+        let (listener, from) = (context.flow.listener, context.flow.remote.ip());
         // The cookie authorises the way between its two trunks, and no other.
-        let toward = match &context.role {
-            Role::Passing {
-                cookie: Some((cookie, side)),
-            } => Some(cookie.trunk_of(side.other())),
-            _ => None,
+        let (cookie, asked) = match &context.role {
+            Role::Passing { cookie, asked } => (*cookie, *asked),
+            _ => (None, 0),
+        };
+        let way = |core: &Self, to: Option<IpAddr>| {
+            cookie
+                .as_ref()
+                .map_or(Way::Open, |cookie| core.way(now, cookie, from, to, asked))
+        };
+        match way(self, None) {
+            Way::Open => {}
+            not_open => return self.stop_passing(now, name, not_open, out),
+        }
+        let Some(context) = self.contexts.at_mut(name) else {
+            return;
         };
         let request = mem::take(&mut context.request);
         let mut table = mem::take(&mut self.inner_table);
@@ -90,78 +154,107 @@ impl ProxyCore {
         if let Some(context) = self.contexts.at_mut(name) {
             context.request = request;
         }
-        // After a restart the names of a vendor's gateways have to be asked for again.
-        let hop = match (hop, toward) {
-            (Ok(flow), Some(trunk)) if !self.trunk_owns(trunk, flow.remote.ip()) => {
-                match self.unknown_gateway(trunk) {
-                    Some(kind) => Err(Some(kind)),
-                    None => Ok(flow),
-                }
-            }
-            (hop, _) => hop,
-        };
         match hop {
-            Ok(flow) if toward.is_some_and(|trunk| !self.trunk_owns(trunk, flow.remote.ip())) => {
-                self.stats.refuse(Cause::PreloadedRoute);
-                self.finish_in_dialog_here(now, name, 403, out);
-            }
-            Ok(flow) => self.send_branch(now, name, NewBranch::alone(flow), out),
-            Err(Some(kind)) => {
-                let job = self.park(
-                    now,
-                    Parked::Context(name),
-                    kind,
-                    self.config.policy.resolve_deadline_us,
-                    out,
-                );
-                if let Some(context) = self.contexts.at_mut(name) {
-                    context.parked = Some(job);
-                }
-            }
+            Ok(flow) => match way(self, Some(flow.remote.ip())) {
+                Way::Open => self.send_branch(now, name, NewBranch::alone(flow), out),
+                not_open => self.stop_passing(now, name, not_open, out),
+            },
+            Err(Some(kind)) => self.park_passing(now, name, kind, out),
             Err(None) if leads_here => self.finish_in_dialog_here(now, name, 481, out),
             //= RFC 3261 §16.9: no way to the next hop counts as its 503, which upstream hears as 500
             Err(None) => self.finish_in_dialog_here(now, name, 500, out),
         }
     }
 
+    /// A request whose way is not open waits for a name, or is refused.
+    fn stop_passing(&mut self, now: Now, name: ContextRef, way: Way, out: &mut Output) {
+        match way {
+            Way::Open => {}
+            Way::Barred(cause) => {
+                self.stats.refuse(cause);
+                self.finish_in_dialog_here(now, name, 403, out);
+            }
+            Way::Ask(kind, names) => {
+                if let Some(context) = self.contexts.at_mut(name)
+                    && let Role::Passing { asked, .. } = &mut context.role
+                {
+                    *asked = names;
+                }
+                self.park_passing(now, name, kind, out);
+            }
+        }
+    }
+
+    fn park_passing(&mut self, now: Now, name: ContextRef, kind: JobKind, out: &mut Output) {
+        let patience_us = self.config.policy.resolve_deadline_us;
+        let job = self.park(now, Parked::Context(name), kind, patience_us, out);
+        if let Some(context) = self.contexts.at_mut(name) {
+            context.parked = Some(job);
+        }
+    }
+
+    /// Sends an ACK on by its own Route and request URI; `asked`, how many names of gateways were asked for, is there
+    /// once it has waited.
     pub(crate) fn forward_passing_ack(
         &mut self,
         now: Now,
         ack: &Message<'_>,
         flow: &Flow,
-        toward: Option<u64>,
-        may_wait: bool,
+        cookie: Option<(Cookie, Side)>,
+        asked: Option<u16>,
         out: &mut Output,
     ) {
-        match self.passing_hop(now, ack, flow.listener) {
-            Ok(to) if toward.is_some_and(|trunk| !self.trunk_owns(trunk, to.remote.ip())) => {
-                self.stats.count(Stat::NextHopUnknown);
-            }
-            Ok(to) => {
-                let branch = self.branches.next(&self.loop_text_of_ack(ack, flow));
-                let mut edits = Edits::new();
-                self.edit_hop(ack, flow, &to, &branch, &mut edits);
-                crate::breadth::write_whole(ack, &mut edits);
-                self.edit_own_routes(ack, &mut edits);
-                out.outbox
-                    .push_with(&to, |bytes| sip_parser::write_message(ack, &edits, bytes));
-            }
-            Err(Some(kind)) if may_wait => {
-                let parked = Parked::Ack {
-                    bytes: ack.bytes().to_vec(),
-                    flow: *flow,
-                    toward,
-                };
-                self.park(
-                    now,
-                    parked,
-                    kind,
-                    self.config.policy.resolve_deadline_us,
-                    out,
-                );
+        let from = flow.remote.ip();
+        let way = |core: &Self, to: Option<IpAddr>| {
+            cookie.as_ref().map_or(Way::Open, |cookie| {
+                core.way(now, cookie, from, to, asked.unwrap_or(0))
+            })
+        };
+        let hop = match way(self, None) {
+            Way::Open => self.passing_hop(now, ack, flow.listener),
+            not_open => return self.stop_passing_ack(now, ack, flow, cookie, not_open, out),
+        };
+        match hop {
+            Ok(to) => match way(self, Some(to.remote.ip())) {
+                Way::Open => {
+                    let branch = self.branches.next(&self.loop_text_of_ack(ack, flow));
+                    let mut edits = Edits::new();
+                    self.edit_hop(ack, flow, &to, &branch, &mut edits);
+                    crate::breadth::write_whole(ack, &mut edits);
+                    self.edit_own_routes(ack, &mut edits);
+                    out.outbox
+                        .push_with(&to, |bytes| sip_parser::write_message(ack, &edits, bytes));
+                }
+                not_open => self.stop_passing_ack(now, ack, flow, cookie, not_open, out),
+            },
+            Err(Some(kind)) if asked.is_none() => {
+                self.stop_passing_ack(now, ack, flow, cookie, Way::Ask(kind, 0), out);
             }
             Err(_) => self.stats.count(Stat::NextHopUnknown),
         }
+    }
+
+    /// An ACK whose way is not open waits for a name, or is dropped.
+    fn stop_passing_ack(
+        &mut self,
+        now: Now,
+        ack: &Message<'_>,
+        flow: &Flow,
+        cookie: Option<(Cookie, Side)>,
+        way: Way,
+        out: &mut Output,
+    ) {
+        let Way::Ask(kind, asked) = way else {
+            return self.stats.count(Stat::NextHopUnknown);
+        };
+        let parked = Parked::Ack {
+            bytes: ack.bytes().to_vec(),
+            flow: *flow,
+            cookie,
+            asked,
+        };
+        let patience_us = self.config.policy.resolve_deadline_us;
+        self.park(now, parked, kind, patience_us, out);
     }
 
     pub(crate) fn resume_passing_ack(
@@ -169,12 +262,13 @@ impl ProxyCore {
         now: Now,
         bytes: &[u8],
         flow: &Flow,
-        toward: Option<u64>,
+        cookie: Option<(Cookie, Side)>,
+        asked: u16,
         out: &mut Output,
     ) {
         let mut table = mem::take(&mut self.inner_table);
         if let Ok(ack) = parse_datagram(bytes, &mut table) {
-            self.forward_passing_ack(now, &ack, flow, toward, false, out);
+            self.forward_passing_ack(now, &ack, flow, cookie, Some(asked), out);
         }
         self.inner_table = table;
     }

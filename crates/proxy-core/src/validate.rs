@@ -56,7 +56,7 @@ impl ProxyCore {
             Err(_) => return Err(bad_request("Malformed Request-URI")),
         }
         //= RFC 3261 §16.3(3): no hops left is 483
-        //= RFC 3261 §11: an OPTIONS that has used up its hops here is answered as if it were for us
+        //= RFC 3261 §11: an OPTIONS for the proxy itself is answered although it has no hops left
         if matches!(request.max_forwards(), Ok(Some(0))) && !self.is_for_us(request) {
             return Err(Reject::new(483, Cause::TooManyHops));
         }

@@ -1,5 +1,5 @@
 //! Annotations: the `//=` lines that say which clause code obeys, departs from or refuses, and which test proves it.
-//! `//= RFC 3261 §16.7(5): what`, `//= departs CLAUSE: what; because why`, `//= refuses …`, `//= proves CLAUSE`.
+//! `//= RFC 3261 §16.7(5): what`, `//= departs CLAUSE: what; because why`, `//= refuses …`, `//= proves [departure] CLAUSE`.
 //! Leaves out whether the clauses exist.
 
 use super::citation;
@@ -12,6 +12,8 @@ pub(crate) enum Kind {
     Departs,
     Refuses,
     Proves,
+    /// Proves what is done instead of what the clause says.
+    ProvesDeparture,
 }
 
 /// One of them.
@@ -75,7 +77,10 @@ fn parse(text: &str) -> Result<Parts, String> {
     let (kind, rest) = match text.split_once(' ') {
         Some(("departs", rest)) => (Kind::Departs, rest),
         Some(("refuses", rest)) => (Kind::Refuses, rest),
-        Some(("proves", rest)) => (Kind::Proves, rest),
+        Some(("proves", rest)) => match rest.strip_prefix("departure ") {
+            Some(rest) => (Kind::ProvesDeparture, rest),
+            None => (Kind::Proves, rest),
+        },
         Some((first, _)) if first.starts_with("RFC") => (Kind::Implements, text),
         _ => {
             return Err(
@@ -84,7 +89,7 @@ fn parse(text: &str) -> Result<Parts, String> {
         }
     };
     let (clauses, rest) = clauses(rest)?;
-    if kind == Kind::Proves {
+    if matches!(kind, Kind::Proves | Kind::ProvesDeparture) {
         return match rest.trim() {
             "" => Ok((kind, clauses, String::new(), String::new())),
             more => Err(format!("behind the clause of a proof stands `{more}`")),
@@ -149,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_kinds_are_read() {
+    fn each_kind_is_read() {
         let one = only("    //= RFC 3261 §16.7(5): a 2xx goes\n    //=   upstream\n");
         assert_eq!(
             (one.kind, one.what.as_str(), one.line, one.last_line),
@@ -166,6 +171,9 @@ mod tests {
             Kind::Refuses
         );
         assert_eq!(only("//= proves RFC 3326 §2").kind, Kind::Proves);
+        let one = only("//= proves departure RFC 3261 §16.10");
+        assert_eq!(one.kind, Kind::ProvesDeparture);
+        assert_eq!(shown(&one), ["RFC 3261 §16.10"]);
     }
 
     #[test]
@@ -190,6 +198,7 @@ mod tests {
             ("//= refuses RFC 3261 §16.7: x, because y", "because"),
             ("//= proves RFC 3261 §16.7: x", "behind the clause"),
             ("//= proves RFC 3261 §16.7, and", "another clause"),
+            ("//= proves departures RFC 3261 §16.7", "number of an RFC"),
             ("//=   goes on with nothing", "continues no"),
         ] {
             let (found, faults) = annotations(&format!("\n{bad}\n"));

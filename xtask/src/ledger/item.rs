@@ -21,16 +21,25 @@ pub(crate) fn item(lines: &[&str], at: usize) -> Option<String> {
     Some(name)
 }
 
-/// The name of the test function below the line `at` (from 0), if it is one.
+/// The name of the test function below the line `at` (from 0), if it is one that always runs: not ignored, not of some
+/// configurations only.
 pub(crate) fn test_below(lines: &[&str], at: usize) -> Option<String> {
-    let (line, is_test) = below(lines, at)?;
+    let (line, attributes) = below(lines, at)?;
     let (keyword, name) = named(lines.get(line)?)?;
-    (is_test && keyword == "fn").then_some(name)
+    (attributes.test && !attributes.conditional && keyword == "fn").then_some(name)
 }
 
-/// The first line below that is neither comment nor attribute, and whether a test attribute stood before it.
-fn below(lines: &[&str], at: usize) -> Option<(usize, bool)> {
-    let mut is_test = false;
+/// What the attributes above an item make of it.
+#[derive(Default)]
+struct Attributes {
+    test: bool,
+    /// Ignored, or there in some configurations only.
+    conditional: bool,
+}
+
+/// The first line below that is neither comment nor attribute, and the attributes that stood before it.
+fn below(lines: &[&str], at: usize) -> Option<(usize, Attributes)> {
+    let mut attributes = Attributes::default();
     let mut in_attribute = false;
     for (line, text) in lines.iter().enumerate().skip(at + 1) {
         let text = text.trim();
@@ -38,10 +47,11 @@ fn below(lines: &[&str], at: usize) -> Option<(usize, bool)> {
             in_attribute = !text.ends_with(']');
         } else if let Some(attribute) = text.strip_prefix("#[") {
             let path = attribute.split(['(', ']', ' ']).next().unwrap_or_default();
-            is_test |= path == "test" || path.ends_with("::test");
+            attributes.test |= path == "test" || path.ends_with("::test");
+            attributes.conditional |= ["ignore", "cfg", "cfg_attr"].contains(&path);
             in_attribute = !text.ends_with(']');
         } else if !text.starts_with("//") {
-            return Some((line, is_test));
+            return Some((line, attributes));
         }
     }
     None
@@ -180,5 +190,18 @@ mod tests {
         assert_eq!(test("//=\nfn it_holds() {"), None);
         assert_eq!(test("//=\n#[test]\nstruct X;"), None);
         assert_eq!(test("//=\n#[cfg(test)]\nfn helper() {"), None);
+        for attribute in [
+            "#[ignore]",
+            "#[ignore = \"slow\"]",
+            "#[cfg(unix)]",
+            "#[cfg_attr(unix, ignore)]",
+        ] {
+            for source in [
+                format!("//=\n#[test]\n{attribute}\nfn it_holds() {{"),
+                format!("//=\n{attribute}\n#[test]\nfn it_holds() {{"),
+            ] {
+                assert_eq!(test(&source), None, "{source}");
+            }
+        }
     }
 }

@@ -29,7 +29,10 @@ pub(crate) struct Ledger {
     pub(crate) implemented: Vec<Entry>,
     pub(crate) departed: Vec<Entry>,
     pub(crate) refused: Vec<Entry>,
+    /// Tests of what the clauses say.
     pub(crate) proofs: BTreeMap<Clause, Vec<Test>>,
+    /// Tests of what is done instead.
+    pub(crate) departures: BTreeMap<Clause, Vec<Test>>,
 }
 
 const HEAD: &str = "<!-- Made by `cargo xtask ledger` from the annotations in the code. Not to be edited by hand. -->
@@ -47,7 +50,7 @@ impl Ledger {
             Kind::Implements => Some(&mut self.implemented),
             Kind::Departs => Some(&mut self.departed),
             Kind::Refuses => Some(&mut self.refused),
-            Kind::Proves => None,
+            Kind::Proves | Kind::ProvesDeparture => None,
         }
     }
 
@@ -56,7 +59,7 @@ impl Ledger {
         self.implemented.sort();
         self.departed.sort();
         self.refused.sort();
-        for tests in self.proofs.values_mut() {
+        for tests in self.proofs.values_mut().chain(self.departures.values_mut()) {
             tests.sort();
             tests.dedup();
         }
@@ -81,7 +84,7 @@ impl Ledger {
                 section.to_owned(),
                 entry.what.clone(),
                 place(entry),
-                self.proved_by(&entry.clause),
+                links(self.proofs.get(&entry.clause)),
             ];
             row(&mut out, &cells);
         }
@@ -96,7 +99,7 @@ impl Ledger {
                 what,
                 why,
                 place(entry),
-                self.proved_by(&entry.clause),
+                links(self.departures.get(&entry.clause)),
             ];
             row(&mut out, &cells);
         }
@@ -116,19 +119,15 @@ impl Ledger {
         }
         out
     }
+}
 
-    fn proved_by(&self, clause: &Clause) -> String {
-        let tests = self
-            .proofs
-            .get(clause)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let tests: Vec<_> = tests
-            .iter()
-            .map(|(file, test)| format!("[`{test}`](../{file})"))
-            .collect();
-        tests.join("<br>")
-    }
+fn links(tests: Option<&Vec<Test>>) -> String {
+    let tests: Vec<_> = tests
+        .into_iter()
+        .flatten()
+        .map(|(file, test)| format!("[`{test}`](../{file})"))
+        .collect();
+    tests.join("<br>")
 }
 
 /// The clause under a heading that names the RFC.

@@ -34,7 +34,7 @@ fn a_clause_with_its_proof_makes_a_row_with_both_places() {
 fn departures_and_refusals_have_tables_of_their_own() {
     let code = "//= departs RFC 3261 §16.10: waits; because it must\nfn f() {}\n\
                 //= refuses RFC 3261 §A: none; because of state\nfn g() {}\n";
-    let proof = "//= proves RFC 3261 §16.10\n#[test]\nfn t() {}\n";
+    let proof = "//= proves departure RFC 3261 §16.10\n#[test]\nfn t() {}\n";
     let (ledger, faults) = read(&[("crates/a.rs", code), ("crates/b.rs", proof)]);
     assert_eq!(faults, Vec::<String>::new());
     let text = ledger.markdown(&sections::tests::some_rfcs());
@@ -47,6 +47,61 @@ fn departures_and_refusals_have_tables_of_their_own() {
         of("## Refused").contains("| RFC 3261 §A | Timers | none | of state |"),
         "{text}"
     );
+}
+
+#[test]
+fn a_departure_and_the_clause_itself_are_proved_each_by_its_own_tests() {
+    let obeys = "fn f() {\n    //= RFC 3261 §16.10: goes\n    g();\n}\n";
+    let departs =
+        "fn h() {\n    //= departs RFC 3261 §16.10: waits; because it must\n    g();\n}\n";
+    let proof = "//= proves RFC 3261 §16.10\n#[test]\nfn it_goes() {\n}\n";
+    let other = "//= proves departure RFC 3261 §16.10\n#[test]\nfn it_waits() {\n}\n";
+    let (code, test) = ("crates/a.rs", "crates/b.rs");
+    let (ledger, faults) = read(&[
+        (code, obeys),
+        ("crates/c.rs", departs),
+        (test, proof),
+        ("crates/d.rs", other),
+    ]);
+    assert_eq!(faults, Vec::<String>::new());
+    let text = ledger.markdown(&sections::tests::some_rfcs());
+    let row = |what: &str| {
+        text.lines()
+            .find(|line| line.contains(what))
+            .unwrap_or_default()
+    };
+    assert!(
+        row("| goes |").contains("it_goes") && !row("| goes |").contains("it_waits"),
+        "{text}"
+    );
+    assert!(
+        row("| waits |").contains("it_waits") && !row("| waits |").contains("it_goes"),
+        "{text}"
+    );
+    for (files, said) in [
+        (
+            [(code, departs), (test, proof)],
+            "crates/a.rs:2: no test says `//= proves departure RFC 3261 §16.10`",
+        ),
+        (
+            [(code, departs), (test, proof)],
+            "crates/b.rs:1: proves RFC 3261 §16.10, of which no code",
+        ),
+        (
+            [(code, obeys), (test, other)],
+            "crates/a.rs:2: no test says `//= proves RFC 3261 §16.10`",
+        ),
+        (
+            [(code, obeys), (test, other)],
+            "crates/b.rs:1: proves departure RFC 3261 §16.10, of which no code",
+        ),
+    ] {
+        let (_, faults) = read(&files);
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(said)),
+            "{said} is not in {faults:?}"
+        );
+    }
 }
 
 #[test]
@@ -82,6 +137,11 @@ fn each_fault_is_told_with_its_file_and_line() {
             "crates/a.rs",
             "//= proves RFC 3261 §16.7(5)\nfn f() {}\n",
             "crates/a.rs:1: this proof is not above a test",
+        ),
+        (
+            "crates/a.rs",
+            "//= proves RFC 3261 §16.7(5)\n#[test]\n#[ignore]\nfn f() {}\n",
+            "crates/a.rs:1: this proof is not above a test that always runs",
         ),
         (
             "crates/a.rs",

@@ -214,7 +214,7 @@ fn an_answer_after_our_final_response_that_the_caller_takes_is_billed_to_him_too
     assert_eq!(rated.vendor_price, Some("0.01".parse().unwrap()));
 }
 
-//= proves RFC 3261 §13.3.1.4
+//= proves departure RFC 3261 §13.3.1.4
 #[test]
 fn an_answer_after_the_call_was_settled_is_dropped_and_counted() {
     let mut bench = Bench::new(&ONE_VENDOR);

@@ -42,16 +42,15 @@ fn end_by_unheard_bye(answer: Option<u16>) {
     bench.rest();
 }
 
-//= proves RFC 3261 §16.7(10)
-//= proves RFC 3261 §9.1
 //= proves RFC 3261 §15.1.1
+//= proves departure RFC 3261 §15.1
 #[test]
 fn a_bye_that_nobody_answers_is_followed_by_one_of_our_own() {
     end_by_unheard_bye(None);
 }
 
-//= proves RFC 3261 §16.7(10)
 //= proves RFC 3261 §15.1.1
+//= proves departure RFC 3261 §15.1
 #[test]
 fn a_bye_that_is_answered_408_is_followed_by_one_of_our_own() {
     end_by_unheard_bye(Some(408));

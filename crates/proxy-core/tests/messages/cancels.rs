@@ -83,7 +83,7 @@ fn the_reason_of_a_failed_vendor_is_no_reason_to_cancel_the_next() {
     assert_eq!(bench.only_cdr().q850_cause, None);
 }
 
-//= proves RFC 3261 §16.10
+//= proves departure RFC 3261 §16.10
 #[test]
 fn a_cancel_from_another_address_than_the_invite_ends_nothing() {
     let mut bench = Bench::new(&ONE_VENDOR);

@@ -241,7 +241,6 @@ fn two_answers_wait_for_their_records_in_strict_mode() {
 }
 
 //= proves RFC 3261 §16.7(6)
-//= proves RFC 3261 §16.7(7)
 #[test]
 fn the_best_refusal_of_a_group_goes_upstream_once_all_have_failed() {
     // (first, second, upstream): the lowest class, what tells most, 503 last and as 500.

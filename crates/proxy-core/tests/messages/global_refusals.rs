@@ -61,7 +61,7 @@ fn outcome(routes: &Routes, first: u16, second: u16) -> String {
     upstream(&sent)[0].to_owned()
 }
 
-//= proves RFC 3261 §16.7(5)
+//= proves departure RFC 3261 §16.7(5)
 #[test]
 fn a_6xx_is_a_failed_attempt_that_any_other_answer_wins_over() {
     for routes in [&SERIAL, &PARALLEL] {

@@ -6,7 +6,6 @@ use proxy_core::{JobAnswer, JobFailure, JobKind};
 
 const MEDIA: &str = "203.0.113.77:5060";
 
-//= proves RFC 3263 §4
 #[test]
 fn a_failing_resolver_leaves_the_old_address_in_use() {
     let mut bench = Bench::new(&ONE_VENDOR);

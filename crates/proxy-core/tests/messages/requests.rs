@@ -68,7 +68,7 @@ fn the_ack_of_a_reinvite_that_was_out_of_order_ends_here() {
     assert_eq!(bench.core.live_calls(), 1);
 }
 
-//= proves RFC 3261 §16.5
+//= proves departure RFC 3261 §16.5
 #[test]
 fn a_number_is_routed_whatever_host_or_maddr_its_request_uri_names() {
     for host in [
@@ -85,6 +85,7 @@ fn a_number_is_routed_whatever_host_or_maddr_its_request_uri_names() {
     }
 }
 
+//= proves RFC 3261 §16.6(2)
 #[test]
 fn a_number_that_no_rule_changes_keeps_its_octets_and_a_changed_one_its_parameters() {
     let user = "%34930123;npdi;rn=+1%2d2:pass%20word";

@@ -647,7 +647,7 @@ fn an_interval_below_what_rfc_4028_allows_is_taken_for_its_least() {
     assert_eq!(bench.only_cdr().duration_us, 90 * SECOND);
 }
 
-//= proves RFC 4028 §8.3
+//= proves departure RFC 4028 §8.3
 #[test]
 fn an_operator_who_does_not_trust_the_ends_has_an_expired_session_ended_by_bye() {
     let mut bench = bench_of(SessionTimerPolicy {

@@ -152,7 +152,7 @@ fn a_draining_proxy_takes_no_new_call_and_ends_the_old_one() {
     assert_eq!(world.refused(Cause::Draining), 1);
 }
 
-//= proves RFC 3261 §16.1
+//= proves departure RFC 3261 §16.1
 #[test]
 fn a_call_that_lasts_too_long_is_ended_to_both_sides() {
     let mut config = WorldConfig::default();

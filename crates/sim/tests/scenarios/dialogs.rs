@@ -166,7 +166,7 @@ fn a_callee_reaches_a_caller_whose_contact_is_a_name() {
     );
 }
 
-//= proves RFC 3263 §4
+//= proves departure RFC 3263 §4
 #[test]
 fn a_contact_whose_name_does_not_resolve_is_reached_where_it_was_last_heard() {
     let script = VendorScript {

@@ -43,7 +43,7 @@ fn when_all_say_503_upstream_hears_500() {
     );
 }
 
-//= proves RFC 3261 §17.1.1.2
+//= proves departure RFC 3261 §17.1.1.2
 #[test]
 fn a_silent_vendor_is_given_up_after_the_no_1xx_time() {
     let mut world = world_of(vec![VendorScript::silent(), VendorScript::default()]);
@@ -113,7 +113,8 @@ fn a_vendor_that_rings_for_ever_is_cancelled() {
     assert_eq!(cdr.status, 408);
 }
 
-//= proves RFC 3261 §16.7(6)
+//= proves departure RFC 3261 §16.7(6)
+//= proves departure RFC 3261 §16.7(7)
 #[test]
 fn challenges_and_redirections_of_vendors_stay_hidden() {
     for (status, cause) in [

@@ -52,7 +52,7 @@ fn a_bye_with_a_wrong_tag() {
     }
 }
 
-//= proves RFC 3261 §12.2.2
+//= proves departure RFC 3261 §12.2.2
 #[test]
 fn a_bye_with_a_cseq_already_used() {
     for drop_route in [false, true] {
@@ -81,8 +81,8 @@ fn a_bye_from_a_foreign_source() {
     }
 }
 
-//= proves RFC 3261 §16.6(6)
-//= proves RFC 3261 §12.2
+//= proves departure RFC 3261 §16.6(6)
+//= proves departure RFC 3261 §12.2
 #[test]
 fn a_bye_whose_second_route_leads_nowhere() {
     let world = defrauds(Fraud::RouteNowhere, false);
@@ -96,8 +96,8 @@ fn a_bye_whose_second_route_leads_nowhere() {
     }
 }
 
-//= proves RFC 3261 §16.6(6)
-//= proves RFC 3261 §12.2
+//= proves departure RFC 3261 §16.6(6)
+//= proves departure RFC 3261 §12.2
 #[test]
 fn a_bye_whose_request_uri_leads_nowhere() {
     let world = defrauds(Fraud::TargetNowhere, true);

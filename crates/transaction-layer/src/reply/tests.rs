@@ -19,6 +19,7 @@ fn reply_to(via: &str, transport: Transport, source: &str) -> String {
 
 //= proves RFC 3261 §18.2.2
 //= proves RFC 3581 §4
+//= proves departure RFC 3261 §18.2.2
 #[test]
 fn over_udp_the_address_and_port_follow_the_via() {
     let rows = [
