@@ -35,7 +35,7 @@ pub enum Frame<'f> {
 
 /// Why the octets of a connection can't be cut into messages any more: the connection must be closed.
 ///
-/// Before that, [`salvage`](crate::salvage) on [`Framer::pending`] says whether there is a request to answer.
+/// Before that, [`salvage`](crate::salvage()) on [`Framer::pending`] says whether there is a request to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{}", self.as_str())]
 pub enum FrameError {
