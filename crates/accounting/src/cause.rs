@@ -304,6 +304,32 @@ mod tests {
     }
 
     #[test]
+    fn positions_that_journals_hold_do_not_move() {
+        for (cause, position) in [
+            (Cause::Answered, 0),
+            (Cause::Cancelled, 4),
+            (Cause::UnknownSource, 12),
+            (Cause::Draining, 18),
+            (Cause::LookupTimeout, 23),
+            (Cause::TimeoutB, 26),
+            (Cause::Vendor6xx, 33),
+            (Cause::MaxDuration, 34),
+            (Cause::LostDialog, 36),
+            (Cause::CseqOrder, 40),
+            (Cause::Restart, 41),
+            (Cause::Other, 42),
+            (Cause::LoopDetected, 43),
+            (Cause::SessionExpired, 44),
+            (Cause::SessionInterval, 45),
+            (Cause::MaxBreadth, 46),
+        ] {
+            assert_eq!(cause as usize, position, "{cause}");
+            let bytes = postcard::to_allocvec(&cause).unwrap();
+            assert_eq!(bytes, [u8::try_from(position).unwrap()], "{cause}");
+        }
+    }
+
+    #[test]
     fn json_and_label_use_the_same_name_and_names_are_unique() {
         for cause in Cause::ALL {
             assert_eq!(

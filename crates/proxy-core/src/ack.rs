@@ -14,6 +14,7 @@ use crate::{
     standing::Standing,
     stats::Stat,
 };
+use accounting::Record;
 use sip_parser::{Edits, HeaderTable, Message, parse_datagram};
 use std::mem;
 use transaction_layer::Flow;
@@ -46,8 +47,14 @@ impl ProxyCore {
                 self.stats.count(Stat::AcksForwarded);
                 if side == Side::Caller
                     && let Some(call) = self.calls.at_mut(id)
+                    && call.note_acknowledged(dialog)
+                    && let Some(tag) = call.leg(dialog, Side::Callee).map(|leg| &leg.tag)
                 {
-                    call.note_acknowledged(dialog);
+                    // The customer pays from now on, also if the process dies.
+                    let max_call_us = self.config.policy.max_call_us;
+                    let answered = Self::answered_call(call, tag, max_call_us);
+                    out.records
+                        .extend(answered.map(|call| Record::Answered(Box::new(call))));
                 }
                 if self.calls.at(id).is_some_and(|call| call.gate.is_some()) {
                     let bytes = ack.bytes().to_vec();

@@ -35,7 +35,11 @@ impl ProxyCore {
             return;
         };
         let Some(id) = context.call else { return };
-        if self.calls.at(id).is_none_or(|call| !call.has_room_for(tag)) {
+        if self
+            .calls
+            .at(id)
+            .is_none_or(|call| !call.has_room_for(tag, DialogState::Up))
+        {
             //= departs RFC 3261 §13.3.1.4: a 2xx of a call whose record is closed is dropped, and its callee gives up without an ACK;
             //=   because forwarded, it would be a conversation without a record
             // Its call is closed, or follows no more dialogs: forwarded, it would be a conversation without a record.
@@ -74,8 +78,12 @@ impl ProxyCore {
             self.warn_of_answer(id, attempt, late, out);
         }
         self.finish_branch(name);
-        self.learn_dialog(name, response, DialogState::Up);
+        self.learn_dialog(now, name, response, DialogState::Up);
         self.note_answer(now, name, id, first, response);
+        self.take_channels_again(id, attempt);
+        if !first {
+            self.await_ack(now, id);
+        }
         self.begin_session(now, name.context, id, response);
         if first {
             self.stats.count(Stat::CallsAnswered);
@@ -135,7 +143,7 @@ impl ProxyCore {
 
     /// Two vendors reached one endpoint, which answered both with the same tag: one dialog, and two who bill it.
     ///
-    /// The second attempt lasts as long as the call; it has no dialog of its own that a BYE could name.
+    /// The second attempt lasts as long as that dialog; it has none of its own that a BYE could name.
     fn on_twin_answer(
         &mut self,
         now: Now,
@@ -152,6 +160,21 @@ impl ProxyCore {
             self.warn_of_answer(id, attempt, false, out);
             self.finish_branch(name);
             self.note_answer(now, name, id, false, response);
+            self.take_channels_again(id, attempt);
+            let tag = response.to_tag().unwrap_or_default();
+            if let Some(call) = self.calls.at_mut(id) {
+                let mut dialogs = call.dialogs.iter_mut();
+                if let Some(dialog) = dialogs.find(|dialog| dialog.callee.tag == tag) {
+                    dialog.twins.push(attempt);
+                }
+                let max_call_us = self.config.policy.max_call_us;
+                let mut dialogs = call.dialogs.iter();
+                let answered = dialogs
+                    .find(|dialog| dialog.callee.tag == tag && dialog.state == DialogState::Up)
+                    .and_then(|dialog| Self::answered_attempt(call, dialog, attempt, max_call_us));
+                let record = answered.map(|call| Record::Answered(Box::new(call)));
+                out.records.extend(record);
+            }
         }
         if self.calls.at(id).is_some_and(|call| call.gate.is_none()) {
             let bytes = self.answer_for_upstream(name.context, response);
@@ -241,6 +264,7 @@ impl ProxyCore {
     /// Notes or renews the dialog that a response speaks of (RFC 3261 §12.1).
     pub(crate) fn learn_dialog(
         &mut self,
+        now: Now,
         name: BranchRef,
         response: &Message<'_>,
         state: DialogState,
@@ -291,7 +315,8 @@ impl ProxyCore {
         let Some(call) = self.calls.at_mut(id) else {
             return;
         };
-        let known = call.dialogs.len();
+        let has_room = call.has_room_for(tag, state);
+        let up_us = signed(now.mono_us);
         match call
             .dialogs
             .iter_mut()
@@ -303,28 +328,36 @@ impl ProxyCore {
                 }
                 if dialog.state == DialogState::Early {
                     dialog.state = state;
+                    dialog.up_us = up_us;
                     dialog.callee.routes = routes;
+                    if state == DialogState::Up {
+                        // Another branch may have rung for the same endpoint: this one bills, and its vendor speaks.
+                        dialog.attempt = attempt;
+                        dialog.callee.flow = flow;
+                    }
                 }
             }
-            None if known < crate::calls::DIALOGS_MAX || state == DialogState::Up => call
-                .add_dialog(Dialog {
-                    state,
-                    attempt,
-                    caller: call.caller.clone(),
-                    callee: Leg {
-                        tag: tag.to_vec(),
-                        target: contact
-                            .unwrap_or_else(|| format!("sip:{}", flow.remote).into_bytes()),
-                        routes,
-                        cseq: None,
-                        local_cseq: 0,
-                        flow,
-                    },
-                    restored: false,
-                    session: None,
-                    lapsed: false,
-                    deciding: None,
-                }),
+            None if has_room => call.dialogs.push(Dialog {
+                state,
+                attempt,
+                twins: Vec::new(),
+                up_us,
+                taken: false,
+                ended: None,
+                caller: call.caller.clone(),
+                callee: Leg {
+                    tag: tag.to_vec(),
+                    target: contact.unwrap_or_else(|| format!("sip:{}", flow.remote).into_bytes()),
+                    routes,
+                    cseq: None,
+                    local_cseq: 0,
+                    flow,
+                },
+                restored: false,
+                session: None,
+                lapsed: false,
+                deciding: None,
+            }),
             None => {}
         }
     }
@@ -339,18 +372,25 @@ impl ProxyCore {
             .dialogs
             .iter()
             .find(|dialog| dialog.callee.tag == tag)?;
+        Self::answered_attempt(call, dialog, dialog.attempt, max_call_us)
+    }
+
+    /// The same of an attempt that this dialog answered, its own or a twin.
+    pub(crate) fn answered_attempt(
+        call: &crate::calls::Call,
+        dialog: &Dialog,
+        attempt: u16,
+        max_call_us: u64,
+    ) -> Option<AnsweredCall> {
         let cdr = call.cdr_so_far();
-        let answered = call
-            .attempts
-            .get(usize::from(dialog.attempt))?
-            .record
-            .answer_us?;
+        let state = call.attempts.get(usize::from(attempt))?;
+        let answered = state.record.answer_us?;
         Some(AnsweredCall {
             caller: crate::dialog::record_leg(&dialog.caller),
             callee: crate::dialog::record_leg(&dialog.callee),
-            attempt: dialog.attempt,
+            attempt,
             customer_trunk: call.customer_trunk,
-            vendor_trunk: call.attempts.get(usize::from(dialog.attempt))?.vendor_trunk,
+            vendor_trunk: state.vendor_trunk,
             call_from_uri: crate::cdr::text(&call.from_uri),
             call_to_uri: crate::cdr::text(&call.to_uri),
             max_end_us: answered.saturating_add(i64::try_from(max_call_us).unwrap_or(i64::MAX)),

@@ -11,7 +11,8 @@ use crate::{
 };
 use accounting::{Cause, EndedBy, Record};
 use sip_parser::parse_datagram;
-use std::mem;
+use smallvec::SmallVec;
+use std::{iter, mem};
 use uuid::Uuid;
 
 fn ended_by(side: Side) -> EndedBy {
@@ -104,48 +105,55 @@ impl ProxyCore {
             return false;
         }
         state.state = DialogState::Ended;
+        // Who ends it has had it, though his ACK went astray.
+        state.taken |= by == EndedBy::Caller;
         if let Some(session) = state.session.take() {
             self.wheel.cancel(session.timer);
         }
-        let attempt = state.attempt;
-        let goes_on = call
-            .dialogs
-            .iter()
-            .find(|other| other.state == DialogState::Up && other.attempt == attempt);
-        if let Some(tag) = goes_on.map(|other| other.callee.tag.clone()) {
-            // Endpoints behind one vendor are one attempt, which the journal knows by its latest dialog.
-            let answered = Self::answered_call(call, &tag, self.config.policy.max_call_us);
-            out.records
-                .extend(answered.map(|call| Record::Answered(Box::new(call))));
-            return true;
+        let own = state.attempt;
+        let attempts: SmallVec<[u16; 2]> = iter::once(own).chain(state.twins.clone()).collect();
+        call.note_dialog_ended(dialog, by, at_us);
+        let mut over: SmallVec<[(u16, Cause); 2]> = SmallVec::new();
+        let mut channels: SmallVec<[Option<u32>; 3]> = SmallVec::new();
+        for attempt in attempts {
+            if let Some(tag) = call.dialog_of_attempt(attempt) {
+                if attempt == own {
+                    // Endpoints behind one vendor are one attempt, which the journal knows by its latest dialog.
+                    let answered = Self::answered_call(call, &tag, self.config.policy.max_call_us);
+                    out.records
+                        .extend(answered.map(|call| Record::Answered(Box::new(call))));
+                }
+                continue;
+            }
+            let cause = call
+                .attempts
+                .get(usize::from(attempt))
+                .map_or(Cause::Answered, |attempt| attempt.record.cause);
+            channels.push(call.close_attempt(attempt, at_us, None, cause));
+            over.push((attempt, cause));
         }
-        let cause = call
-            .attempts
-            .get(usize::from(attempt))
-            .map_or(Cause::Answered, |attempt| attempt.record.cause);
-        let channel = call.close_attempt(attempt, at_us, None, cause);
-        let mut customers = None;
         if !call.has_dialog_up() {
-            call.ended_by(by);
+            call.note_who_ended(by);
             // For the customer it is over, though a branch may still be out.
-            customers = call.channel.take();
+            channels.push(call.channel.take());
         }
-        self.give_channel(channel);
-        self.give_channel(customers);
+        for channel in channels {
+            self.give_channel(channel);
+        }
         self.settle_call(now, id, out);
-        // Another dialog is up, or a branch may still answer: the call goes on, but this end must outlive the process.
-        let record = self
-            .calls
-            .at(id)
-            .and_then(|call| call.attempts.get(usize::from(attempt)));
-        if let Some(record) = record.map(|attempt| &attempt.record) {
-            out.records.push(Record::AttemptEnded {
-                cdr_id: id,
-                attempt,
-                ended_us: record.ended_us.unwrap_or_default(),
-                duration_us: record.duration_us,
-                cause,
-            });
+        // Another dialog is up, or a branch may still answer: the call goes on, but these ends must outlive the process.
+        for (attempt, cause) in over {
+            let call = self.calls.at(id);
+            let state = call.and_then(|call| call.attempts.get(usize::from(attempt)));
+            if let Some(record) = state.map(|attempt| &attempt.record) {
+                out.records.push(Record::AttemptEnded {
+                    cdr_id: id,
+                    attempt,
+                    ended_us: record.ended_us.unwrap_or_default(),
+                    duration_us: record.duration_us,
+                    cause,
+                });
+            }
         }
         true
     }

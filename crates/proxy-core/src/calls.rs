@@ -11,8 +11,12 @@ use std::{collections::VecDeque, hash::BuildHasher as _, net::IpAddr};
 use transaction_layer::{Flow, TimerId};
 use uuid::Uuid;
 
-/// Dialogs kept for one call, at most: a 1xx beyond is forwarded, not followed; a 2xx takes the place of an early one.
-pub(crate) const DIALOGS_MAX: usize = 8;
+/// Dialogs of one call, at most, for a 1xx to make another: beyond, it is forwarded and not followed.
+///
+/// None is dropped before the call ends, and no index is given to another: requests under way name theirs.
+const EARLY_MAX: usize = 64;
+/// Dialogs of one call, at most, for a 2xx to make another.
+const DIALOGS_MAX: usize = 128;
 /// Messages that wait behind a parked one of their dialog, at most.
 pub(crate) const HELD_MAX: usize = 16;
 
@@ -42,7 +46,16 @@ pub(crate) enum DialogState {
 /// One dialog made from the INVITE.
 pub(crate) struct Dialog {
     pub(crate) state: DialogState,
+    /// The attempt that it bills.
     pub(crate) attempt: u16,
+    /// Other attempts whose vendors reached the same endpoint, which answered them with the same tag.
+    pub(crate) twins: Vec<u16>,
+    /// When it was answered, monotonic µs; negative before this process.
+    pub(crate) up_us: i64,
+    /// The caller has acknowledged its answer, or ended it.
+    pub(crate) taken: bool,
+    /// When it ended, UTC µs, and who ended it.
+    pub(crate) ended: Option<(i64, EndedBy)>,
     /// The caller as this dialog knows it: each fork counts CSeq and moves its target by itself.
     pub(crate) caller: Leg,
     pub(crate) callee: Leg,
@@ -114,6 +127,8 @@ pub(crate) struct Call {
     pub(crate) attempts: Vec<AttemptState>,
     /// The attempt whose 2xx answered the call.
     pub(crate) answered_attempt: Option<u16>,
+    /// When the last dialog that the process before had seen end did, UTC µs.
+    pub(crate) restored_end_us: Option<i64>,
     /// The dialog-wide gate: the job that its next message waits for.
     pub(crate) gate: Option<u64>,
     pub(crate) held: VecDeque<Held>,
@@ -164,27 +179,14 @@ impl Call {
         })
     }
 
-    /// Whether a dialog with this callee can be followed: it is, or there is room, or an early one can go.
-    pub(crate) fn has_room_for(&self, callee_tag: &[u8]) -> bool {
-        self.dialogs.len() < DIALOGS_MAX
-            || self
-                .dialogs
-                .iter()
-                .any(|dialog| dialog.state == DialogState::Early || dialog.callee.tag == callee_tag)
-    }
-
-    /// Follows one more dialog; an early one gives way when there are too many.
-    pub(crate) fn add_dialog(&mut self, dialog: Dialog) {
-        if self.dialogs.len() < DIALOGS_MAX {
-            return self.dialogs.push(dialog);
-        }
-        let early = self
-            .dialogs
-            .iter_mut()
-            .find(|other| other.state == DialogState::Early);
-        if let Some(early) = early {
-            *early = dialog;
-        }
+    /// Whether a dialog with this callee can be followed in this state: it is, or there is room.
+    pub(crate) fn has_room_for(&self, callee_tag: &[u8], state: DialogState) -> bool {
+        let most = match state {
+            DialogState::Early => EARLY_MAX,
+            DialogState::Up | DialogState::Ended => DIALOGS_MAX,
+        };
+        let mut dialogs = self.dialogs.iter();
+        self.dialogs.len() < most || dialogs.any(|dialog| dialog.callee.tag == callee_tag)
     }
 
     pub(crate) fn has_dialog_up(&self) -> bool {

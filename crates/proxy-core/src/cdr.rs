@@ -206,20 +206,22 @@ impl Call {
             .or_else(|| self.attempts.last())
     }
 
-    /// The caller has acknowledged an answer: one that came after another final response counts from now on.
-    pub(crate) fn note_acknowledged(&mut self, dialog: u8) {
-        if self.cdr.answer_us.is_some() {
-            return;
-        }
+    /// The caller has acknowledged an answer: one that came after another final response counts from now on, and true
+    /// says so.
+    pub(crate) fn note_acknowledged(&mut self, dialog: u8) -> bool {
         let Some(dialog) = self
             .dialogs
-            .get(usize::from(dialog))
-            .filter(|dialog| dialog.state == DialogState::Up)
+            .get_mut(usize::from(dialog))
+            .filter(|dialog| dialog.state != DialogState::Early)
         else {
-            return;
+            return false;
         };
+        dialog.taken = true;
+        if self.cdr.answer_us.is_some() || dialog.state != DialogState::Up {
+            return false;
+        }
         let Some(attempt) = self.attempts.get(usize::from(dialog.attempt)) else {
-            return;
+            return false;
         };
         self.cdr.answer_us = attempt.record.answer_us;
         self.cdr.status = attempt.record.status;
@@ -227,15 +229,7 @@ impl Call {
         (self.cdr.end_us, self.cdr.ended_by) = (None, None);
         self.cdr.to_tag = Some(text(&dialog.callee.tag));
         self.answered_attempt = Some(dialog.attempt);
-    }
-
-    /// When the last dialog that anybody answered ended, as far as they have.
-    fn last_end_us(&self) -> Option<i64> {
-        let answered = self
-            .attempts
-            .iter()
-            .filter(|attempt| attempt.answered_us.is_some());
-        answered.filter_map(|attempt| attempt.record.ended_us).max()
+        true
     }
 
     /// The CDR as it stands now, with its attempts.
@@ -255,7 +249,7 @@ impl Call {
             cdr.vendor_currency.clone_from(&attempt.currency);
             if cdr.answer_us.is_some() {
                 // A caller who has accepted two answers has talked until the last of them ended.
-                cdr.end_us = self.last_end_us();
+                cdr.end_us = self.customers_end_us();
                 cdr.duration_us = match (cdr.answer_us, cdr.end_us) {
                     (Some(answer), Some(end)) => u64::try_from(end - answer).unwrap_or(0),
                     _ => 0,

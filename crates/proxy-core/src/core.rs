@@ -265,6 +265,7 @@ impl ProxyCore {
                 self.on_job_answer(now, id, JobAnswer::Failed(JobFailure::Timeout), out)
             }
             CoreTimer::MaxCall(id) => self.on_max_call(now, id, out),
+            CoreTimer::Unacknowledged(id) => self.end_untaken(now, id, out),
             CoreTimer::Session(id, dialog) => self.on_session_timer(now, id, dialog, out),
             CoreTimer::Overdue(name) => self.on_overdue(now, name, out),
             CoreTimer::Refused => self.on_refused_minute(now, out),

@@ -21,7 +21,7 @@ use crate::{
 };
 use accounting::{Cause, Record, Updated};
 use sip_parser::{ContactValue, Message, Method, Uri, parse_datagram};
-use std::mem;
+use std::{iter, mem};
 use transaction_layer::{Flow, Transport};
 use uuid::Uuid;
 
@@ -428,16 +428,18 @@ impl ProxyCore {
         else {
             return;
         };
-        out.records.push(Record::Updated(Updated {
-            cdr_id: call.cdr.cdr_id,
-            attempt: state.attempt,
-            caller: Some(record_leg(&state.caller)),
-            callee: Some(record_leg(&state.callee)),
-            session_expires_us: state
-                .session
-                .as_ref()
-                .map(|session| call.wall(session.expires_us)),
-        }));
+        for attempt in iter::once(&state.attempt).chain(&state.twins) {
+            out.records.push(Record::Updated(Updated {
+                cdr_id: call.cdr.cdr_id,
+                attempt: *attempt,
+                caller: Some(record_leg(&state.caller)),
+                callee: Some(record_leg(&state.callee)),
+                session_expires_us: state
+                    .session
+                    .as_ref()
+                    .map(|session| call.wall(session.expires_us)),
+            }));
+        }
     }
 }
 

@@ -43,6 +43,7 @@ mod stats;
 pub mod steer;
 mod targets;
 mod timers;
+mod untaken;
 mod validate;
 
 pub use calls::{CallState, CallView};

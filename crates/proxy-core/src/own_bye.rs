@@ -46,8 +46,9 @@ impl ProxyCore {
         let Some(call) = self.calls.at_mut(id) else {
             return;
         };
-        call.cdr.cause = cause;
-        call.ended_by(EndedBy::Proxy);
+        if call.has_customers_dialog_up() {
+            call.cdr.cause = cause;
+        }
         let up: SmallVec<[u8; 4]> = (0_u8..)
             .zip(&call.dialogs)
             .filter(|(_, dialog)| dialog.state == DialogState::Up)
@@ -56,14 +57,17 @@ impl ProxyCore {
         for dialog in up {
             self.send_own_bye(now, id, dialog, Side::Caller, out);
             self.send_own_bye(now, id, dialog, Side::Callee, out);
-            if let Some(call) = self.calls.at_mut(id)
-                && let Some(attempt) = call
-                    .dialogs
-                    .get(usize::from(dialog))
-                    .map(|dialog| dialog.attempt)
-                && let Some(attempt) = call.attempt_mut(attempt)
-            {
-                attempt.record.cause = cause;
+            if let Some(call) = self.calls.at_mut(id) {
+                let state = call.dialogs.get(usize::from(dialog));
+                let attempts: SmallVec<[u16; 2]> = state
+                    .into_iter()
+                    .flat_map(|state| std::iter::once(state.attempt).chain(state.twins.clone()))
+                    .collect();
+                for attempt in attempts {
+                    if let Some(attempt) = call.attempt_mut(attempt) {
+                        attempt.record.cause = cause;
+                    }
+                }
             }
             self.end_dialog(now, id, dialog, EndedBy::Proxy, signed(now.mono_us), out);
         }
@@ -228,15 +232,31 @@ impl ProxyCore {
                 attempt.channel = Some(slot);
             }
         }
-        if ended && matches!(cause, Cause::MaxDuration | Cause::SessionExpired) {
+        if ended
+            && call.cdr.answer_us.is_some()
+            && matches!(cause, Cause::MaxDuration | Cause::SessionExpired)
+        {
             call.cdr.cause = cause;
             call.ended_by(EndedBy::Proxy);
         }
         // Two may have answered in the same turn: the tag tells which one answered the call.
         let tag = call.cdr.to_tag.as_deref().unwrap_or_default();
-        if call.cdr.answer_us.is_some() && tag == restored.callee.tag {
+        let answer_us = call
+            .attempts
+            .get(usize::from(restored.attempt))
+            .and_then(|attempt| attempt.record.answer_us);
+        if answer_us.is_some() && call.cdr.answer_us == answer_us && tag == restored.callee.tag {
             call.answered_attempt = Some(restored.attempt);
         }
+        let mut dialogs = call.dialogs.iter_mut();
+        if let Some(dialog) = dialogs.find(|dialog| dialog.callee.tag == callee.tag) {
+            // One endpoint that two vendors had reached: one dialog, and two attempts.
+            return dialog.twins.push(restored.attempt);
+        }
+        let up_us = call
+            .attempts
+            .get(usize::from(restored.attempt))
+            .and_then(|attempt| attempt.answered_us);
         call.dialogs.push(Dialog {
             state: if ended {
                 DialogState::Ended
@@ -244,6 +264,11 @@ impl ProxyCore {
                 DialogState::Up
             },
             attempt: restored.attempt,
+            twins: Vec::new(),
+            up_us: up_us.unwrap_or(setup_us),
+            // The journal does not tell: whoever had a record is taken to have had his ACK.
+            taken: true,
+            ended: None,
             caller,
             callee,
             restored: true,
@@ -273,6 +298,11 @@ impl ProxyCore {
         let answered_attempt = answer_us
             .and_then(|_| restored.cdr.attempts.iter().position(answered))
             .and_then(|at| u16::try_from(at).ok());
+        let ended = restored.cdr.attempts.iter();
+        let restored_end_us = ended
+            .filter(|attempt| attempt.answer_us.is_some())
+            .filter_map(|attempt| attempt.ended_us)
+            .max();
         let mut cdr = restored.cdr.clone();
         cdr.attempts.clear();
         self.calls.insert(Box::new(Call {
@@ -287,6 +317,7 @@ impl ProxyCore {
             dialogs: SmallVec::new(),
             attempts,
             answered_attempt,
+            restored_end_us,
             gate: None,
             held: VecDeque::new(),
             max_timer: None,

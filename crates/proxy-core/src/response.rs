@@ -146,7 +146,7 @@ impl ProxyCore {
                     call.note_ringing(attempt, now);
                 }
             }
-            self.learn_dialog(name, response, DialogState::Early);
+            self.learn_dialog(now, name, response, DialogState::Early);
         }
         //= RFC 3262 §3: a reliable provisional that comes again is passed on again; its PRACK stops it, and no proxy
         let bytes = self.without_via(response);

@@ -17,6 +17,7 @@ use crate::{
 };
 use accounting::{Cause, EndedBy};
 use sip_parser::{Edits, KnownHeader, Message, Method, parse_datagram, write_message};
+use smallvec::SmallVec;
 use std::{io::Write as _, mem};
 use transaction_layer::TimerId;
 use uuid::Uuid;
@@ -108,7 +109,7 @@ impl SessionAsk {
         ];
         for (header, seconds) in pairs {
             let Some(seconds) = seconds else { continue };
-            let mut text = smallvec::SmallVec::<[u8; 16]>::new();
+            let mut text = SmallVec::<[u8; 16]>::new();
             let _ = write!(text, "{seconds}");
             let field = request.header(header);
             match field.and_then(|field| Some((delta_seconds(field.value)?, field))) {
@@ -132,7 +133,7 @@ impl SessionAsk {
         //= RFC 4028 §8.2: where only the caller's side knows timers, the proxy puts in the interval it forwarded, with
         //=   refresher=uac, and Require: timer; where neither does, there is no session expiration
         let interval_s = self.interval_s.filter(|_| self.uac_supports)?;
-        let mut text = smallvec::SmallVec::<[u8; 32]>::new();
+        let mut text = SmallVec::<[u8; 32]>::new();
         let _ = write!(text, "{interval_s};refresher=uac");
         edits.add_header(
             response,
@@ -384,18 +385,19 @@ impl Call {
             return;
         };
         lapsed.lapsed = true;
-        let attempt = lapsed.attempt;
-        let (mut alone, mut last) = (true, true);
-        for (at, other) in self.dialogs.iter().enumerate() {
-            if at != usize::from(dialog) && other.state == DialogState::Up {
-                last = false;
-                alone &= other.attempt != attempt;
+        let attempts: SmallVec<[u16; 2]> = std::iter::once(lapsed.attempt)
+            .chain(lapsed.twins.clone())
+            .collect();
+        for attempt in attempts {
+            let goes_on = self.dialogs.iter().enumerate().any(|(at, other)| {
+                let bills = other.attempt == attempt || other.twins.contains(&attempt);
+                at != usize::from(dialog) && other.state == DialogState::Up && bills
+            });
+            if !goes_on && let Some(attempt) = self.attempt_mut(attempt) {
+                attempt.record.cause = Cause::SessionExpired;
             }
         }
-        if alone && let Some(attempt) = self.attempt_mut(attempt) {
-            attempt.record.cause = Cause::SessionExpired;
-        }
-        if last {
+        if self.is_customers_last(dialog) {
             self.cdr.cause = Cause::SessionExpired;
         }
     }

@@ -242,6 +242,7 @@ impl ProxyCore {
             dialogs: SmallVec::new(),
             attempts: Vec::new(),
             answered_attempt: None,
+            restored_end_us: None,
             gate: None,
             held: VecDeque::new(),
             max_timer: None,

@@ -18,6 +18,8 @@ pub(crate) enum CoreTimer {
     Job(u64),
     /// A call has lasted for as long as calls may.
     MaxCall(Uuid),
+    /// An answer beside the first has waited for its ACK for as long as a UAS does (RFC 3261 §13.3.1.4).
+    Unacknowledged(Uuid),
     /// A session that nobody refreshed expires (RFC 4028 §8.3).
     Session(Uuid, u8),
     /// A non-INVITE request has had no final response for a while (RFC 4320 §4.1), or has one that must not be sent.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use accounting::{Cause, Cdr, Record};
+use accounting::{AnsweredCall, Cause, Cdr, Record};
 use proxy_core::Stat;
 use rust_decimal::Decimal;
 
@@ -18,6 +18,8 @@ mod tests;
 
 /// A record may wait for a job (a name to resolve, a commit) before its message leaves, µs.
 const PARKED_MAX_US: i64 = 5_000_000;
+/// For how long an answer waits for its ACK, µs: 64·T1.
+const ACK_PATIENCE_US: i64 = 32_000_000;
 
 /// Everything that is wrong with a finished run.
 pub fn faults_at_end(world: &World) -> Vec<String> {
@@ -68,6 +70,7 @@ pub fn faults_whoever_sent(world: &World) -> Vec<String> {
         check_prices(cdr, &mut faults);
     }
     check_answered_once(world, &mut faults);
+    check_journal(world, &mut faults);
     check_ids(world, &mut faults);
     faults
 }
@@ -187,6 +190,12 @@ fn check_times(world: &World, cdr: &Cdr, faults: &mut Vec<String>) {
             .copied()
             .collect::<Vec<_>>(),
     );
+    let taken = ends_of_taken(world, call_id, &real);
+    let untaken = world
+        .tap
+        .answers
+        .keys()
+        .any(|(known, tag)| known == call_id && !is_taken(world, call_id, tag));
     let near = |at_us: i64| {
         answers
             .iter()
@@ -209,7 +218,9 @@ fn check_times(world: &World, cdr: &Cdr, faults: &mut Vec<String>) {
         }
         let ended_us = attempt.ended_us.unwrap_or(0);
         check_expiry(call_id, attempt.cause, answer_us, ended_us, faults);
-        if !ends_by_itself(attempt.cause) && !byes.contains(&ended_us) {
+        // One that the caller never took is ended by the proxy, once its vendor has waited for the ACK for 64·T1.
+        let overdue = untaken && ended_us - answer_us >= ACK_PATIENCE_US;
+        if !ends_by_itself(attempt.cause) && !overdue && !byes.contains(&ended_us) {
             faults.push(format!(
                 "{call_id}: attempt ended at {ended_us}, BYEs came at {byes:?}"
             ));
@@ -230,12 +241,45 @@ fn check_times(world: &World, cdr: &Cdr, faults: &mut Vec<String>) {
                 cdr.end_us
             ));
         }
+        // A process that began anew does not know which ACKs had come.
+        let ended_us = cdr.end_us.unwrap_or(0);
+        let pays_more = taken.as_ref().is_some_and(|ends| !ends.contains(&ended_us));
+        if !ends_by_itself(cdr.cause) && pays_more && !world.was_restarted() {
+            faults.push(format!(
+                "{call_id}: the customer pays until {ended_us}, the dialogs he took ended at {taken:?}"
+            ));
+        }
     } else if cdr.duration_us != 0 {
         faults.push(format!(
             "{call_id}: not answered, yet {} µs long",
             cdr.duration_us
         ));
     }
+}
+
+/// Whether the caller acknowledged the answer with this tag, or ended its dialog himself.
+fn is_taken(world: &World, call_id: &str, tag: &str) -> bool {
+    let key = (call_id.to_owned(), tag.to_owned());
+    let mut byes = world.tap.byes.iter();
+    world.tap.acks.contains(&key) || byes.any(|bye| bye.call_id == call_id && bye.tags[1] == tag)
+}
+
+/// When the dialogs that the caller took were ended, UTC µs; `None` when he took none that the proxy knows of.
+fn ends_of_taken(world: &World, call_id: &str, real: &BTreeSet<String>) -> Option<BTreeSet<i64>> {
+    let answers = world.tap.answers.iter();
+    let taken: Vec<(&str, i64)> = answers
+        .filter(|((known, tag), _)| known == call_id && is_taken(world, call_id, tag))
+        .map(|((_, tag), at_us)| (tag.as_str(), wall_us(*at_us)))
+        .collect();
+    let ends = world.tap.byes.iter().filter_map(|bye| {
+        let (_, answer_us) = taken
+            .iter()
+            .find(|(tag, _)| bye.tags.iter().any(|of| of == tag))?;
+        let ours = bye.call_id == call_id && real.contains(&bye.mark);
+        // A BYE that overtook the 2xx on its way ends the dialog at its answer.
+        ours.then(|| wall_us(bye.at_us).max(*answer_us))
+    });
+    (!taken.is_empty()).then(|| ends.collect())
 }
 
 /// Whether the proxy ends a call of this cause, and no BYE of a peer does.
@@ -372,7 +416,9 @@ fn check_answered_once(world: &World, faults: &mut Vec<String>) {
             let forked =
                 |other: &(_, u16, String)| other.0 == id && other.1 == attempt && other.2 != tag;
             let is_fork = all.iter().any(forked);
-            if !seen.insert((id, attempt, tag)) && !is_fork {
+            // An answer after another final response is recorded again when its ACK makes the customer pay.
+            let is_late = answered_late(world, call);
+            if !seen.insert((id, attempt, tag)) && !is_fork && !is_late {
                 faults.push(format!(
                     "{}: attempt {attempt} answered twice",
                     call.cdr.call_id
@@ -389,6 +435,49 @@ fn check_answered_once(world: &World, faults: &mut Vec<String>) {
                     call.cdr.call_id
                 ));
             }
+        }
+    }
+}
+
+/// Whether an earlier record of this answer did not bill the customer, and this one does.
+fn answered_late(world: &World, call: &AnsweredCall) -> bool {
+    let mut earlier = world.records.iter().filter_map(answer_of);
+    call.cdr.answer_us.is_some()
+        && earlier.any(|other| {
+            let same = (other.cdr.cdr_id, other.attempt) == (call.cdr.cdr_id, call.attempt);
+            same && other.cdr.answer_us.is_none()
+        })
+}
+
+fn answer_of(recorded: &Recorded) -> Option<&AnsweredCall> {
+    match &recorded.record {
+        Record::Answered(call) => Some(call),
+        _ => None,
+    }
+}
+
+/// What a CDR bills was in the journal while the call was up: every attempt that answered, and that the customer pays.
+fn check_journal(world: &World, faults: &mut Vec<String>) {
+    for cdr in world.cdrs() {
+        let records = || {
+            let answers = world.records.iter().filter_map(answer_of);
+            answers.filter(|call| call.cdr.cdr_id == cdr.cdr_id)
+        };
+        for (at, attempt) in cdr.attempts.iter().enumerate() {
+            let known = records().any(|call| usize::from(call.attempt) == at);
+            if attempt.answer_us.is_some() && !known {
+                faults.push(format!(
+                    "{}: attempt {at} is billed and was not in the journal",
+                    cdr.call_id
+                ));
+            }
+        }
+        let pays = records().any(|call| call.cdr.answer_us == cdr.answer_us);
+        if cdr.answer_us.is_some() && !pays {
+            faults.push(format!(
+                "{}: the customer pays what was not in the journal",
+                cdr.call_id
+            ));
         }
     }
 }

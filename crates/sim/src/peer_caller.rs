@@ -40,6 +40,8 @@ pub struct CallPlan {
     pub drop_route: bool,
     /// Says `Supported: 100rel` and answers reliable responses by PRACK.
     pub reliable: bool,
+    /// Ignores every 2xx but those of the dialog that answered first, as many a UA does: no ACK, no BYE.
+    pub takes_one_answer: bool,
     /// The host in Contact; `None`: the address.
     pub contact_host: Option<String>,
     /// Max-Forwards of the INVITE.
@@ -58,6 +60,7 @@ impl Default for CallPlan {
             acts: vec![(10 * SECOND, Act::Bye)],
             drop_route: false,
             reliable: false,
+            takes_one_answer: false,
             contact_host: None,
             max_forwards: 70,
             headers: Vec::new(),
@@ -396,7 +399,13 @@ impl CallerCall {
             return;
         }
         let unwanted = self.saw.cancelled_us.is_some() || !self.legs.is_empty();
-        self.saw.finals.push((now_us, status, tag.clone()));
+        let heard = self.saw.finals.iter().any(|(_, _, known)| *known == tag);
+        if !heard {
+            self.saw.finals.push((now_us, status, tag.clone()));
+        }
+        if self.plan.takes_one_answer && !self.legs.is_empty() {
+            return;
+        }
         let Some(invite) = self.invite.and_then(|invite| agent.client_request(invite)) else {
             return;
         };

@@ -236,6 +236,7 @@ fn event(choices: &mut Choices<'_>, world: &mut World, forged: &mut u32) {
                     _ => CancelPlan::Never,
                 },
                 reliable: choices.one_in(2),
+                takes_one_answer: false,
                 drop_route: choices.one_in(4),
                 ..CallPlan::default()
             };

@@ -384,8 +384,9 @@ fn draw_acts(rng: &mut fastrand::Rng, hangs_up: bool) -> Vec<(u64, Act)> {
 
 fn draw_call(rng: &mut fastrand::Rng, host: usize) -> CallPlan {
     let numbers = ["4930123456", "4930404", "4930777", "15551234", "+4930123"];
+    let starts_us = rng.u64(0..10 * SECOND);
     CallPlan {
-        starts_us: rng.u64(0..10 * SECOND),
+        starts_us,
         number: numbers[rng.usize(0..numbers.len())].to_owned(),
         cancel: match rng.u8(0..10) {
             0 => CancelPlan::After(rng.u64(0..300 * MS)),
@@ -398,6 +399,7 @@ fn draw_call(rng: &mut fastrand::Rng, host: usize) -> CallPlan {
         acts: draw_acts(rng, true),
         drop_route: rng.u8(0..4) == 0,
         reliable: rng.bool(),
+        takes_one_answer: starts_us.is_multiple_of(3),
         contact_host: (rng.u8(0..8) == 0).then(|| format!("pbx{host}.example")),
         max_forwards: if rng.u8(0..30) == 0 { 0 } else { 70 },
         headers: match rng.u8(0..6) {

@@ -57,6 +57,8 @@ pub struct ByeSeen {
     pub call_id: String,
     /// The message's mark.
     pub mark: String,
+    /// Its From-tag and To-tag.
+    pub tags: [String; 2],
 }
 
 /// The watcher at the proxy's boundary.
@@ -73,6 +75,8 @@ pub struct Tap {
     pub invites: HashMap<String, InviteSeen>,
     /// 2xx to INVITE that reached the proxy, by Call-ID and To-tag: when first, µs.
     pub answers: HashMap<(String, String), u64>,
+    /// ACKs that reached the proxy: Call-ID and To-tag.
+    pub acks: HashSet<(String, String)>,
     /// BYEs that reached the proxy, every arrival: the first may have been refused.
     pub byes: Vec<ByeSeen>,
     /// CANCELs that reached the proxy, by Call-ID: when first, µs, and whether a final response had left before.
@@ -124,7 +128,12 @@ impl Tap {
                     at_us: now_us,
                     call_id,
                     mark: mark.clone(),
+                    tags: tags_of(&message),
                 }),
+                "ACK" => {
+                    let [_, to_tag] = tags_of(&message);
+                    self.acks.insert((call_id, to_tag));
+                }
                 "CANCEL" => {
                     let key = (from, message.branch().unwrap_or_default());
                     let late = self
@@ -369,6 +378,10 @@ impl Tap {
         key.and_then(|key| self.finals.get(&key))
             .map_or(&[], Vec::as_slice)
     }
+}
+
+fn tags_of(message: &SipText) -> [String; 2] {
+    [message.from_tag(), message.to_tag()].map(|tag| tag.unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]

@@ -71,11 +71,40 @@ fn a_200_without_to_tag_is_an_answer_that_the_callee_can_end() {
 }
 
 #[test]
-fn a_ninth_dialog_that_answers_takes_the_place_of_an_early_one() {
-    let early = ["e1", "e2", "e3", "e4", "e5", "e6", "e7", "e8"];
+fn one_dialog_more_than_are_followed_while_they_ring_can_answer() {
+    let early: Vec<String> = (0..64).map(|at| format!("e{at}")).collect();
+    let early: Vec<&str> = early.iter().map(String::as_str).collect();
     let mut bench = Bench::new(&ONE_VENDOR);
-    let (caller, _) = call_answered_as(&mut bench, &early, "ninth");
+    let (caller, _) = call_answered_as(&mut bench, &early, "one-more");
     hang_up(&mut bench, &caller, 2);
+}
+
+#[test]
+fn what_is_under_way_on_an_early_dialog_moves_no_other() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let invite = bench.invite();
+    let sent = bench.send(CALLER, &invite);
+    let forwarded = only(&sent, "INVITE").clone();
+    let sent = bench.send(VENDOR, &reply(&forwarded.text, 183, "e0", CONTACT));
+    let (early, _) = Dialog::pair(only(&sent, "183"));
+    let update = bench.request(&early, "UPDATE", "sip:callee@203.0.113.10", 2, "");
+    let sent = bench.send(CALLER, &update);
+    let update = only(&sent, "UPDATE").clone();
+    for at in 1..80 {
+        let ringing = reply(&forwarded.text, 180, &format!("e{at}"), CONTACT);
+        assert_eq!(bench.send(VENDOR, &ringing).len(), 1);
+    }
+    let ok = reply(&forwarded.text, 200, "answer", CONTACT);
+    let sent = bench.send(VENDOR, &ok);
+    let (caller, _) = Dialog::pair(only(&sent, "200"));
+    let moved = "Contact: <sip:moved@203.0.113.77>\r\n";
+    let sent = bench.send(VENDOR, &reply(&update.text, 200, "", moved));
+    assert_eq!(summary(&sent), [(CALLER.to_owned(), "200")]);
+    let bye = bench.request(&caller, "BYE", "sip:x@192.0.2.9", 3, "");
+    let sent = bench.send(CALLER, &bye);
+    assert_eq!(only(&sent, "BYE").uri(), "sip:callee@203.0.113.10");
+    bench.send(VENDOR, &reply(&sent[0].text, 200, "", ""));
+    bench.rest();
 }
 
 #[test]
@@ -212,6 +241,50 @@ fn an_answer_after_our_final_response_that_the_caller_takes_is_billed_to_him_too
     let rated = cdr.rated();
     assert_eq!(rated.customer_price, Some("0.1".parse().unwrap()));
     assert_eq!(rated.vendor_price, Some("0.01".parse().unwrap()));
+}
+
+#[test]
+fn an_answer_taken_after_our_final_response_is_billed_though_the_process_dies() {
+    let mut before = Bench::new(&ONE_VENDOR);
+    let (caller, _) = late_answer(&mut before);
+    let ack = before.request(&caller, "ACK", "sip:callee@203.0.113.10", 1, "");
+    before.send(CALLER, &ack);
+    let journal = before.records.iter().rev().find_map(|record| match record {
+        Record::Answered(call) => Some((**call).clone()),
+        _ => None,
+    });
+    let mut bench = Bench::with(
+        CoreConfig {
+            boot: 2,
+            ..config()
+        },
+        &ONE_VENDOR,
+    );
+    bench.wait(5 * SECOND);
+    bench.restore(&journal.unwrap());
+    bench.wait(10 * SECOND);
+    let bye = bench.request(&caller, "BYE", "sip:callee@203.0.113.10", 2, "");
+    let sent = bench.send(CALLER, &bye);
+    bench.send(VENDOR, &reply(&only(&sent, "BYE").text, 200, "", ""));
+    let cdr = bench.only_cdr();
+    assert_eq!((cdr.status, cdr.cause), (200, Cause::Answered));
+    assert!(cdr.duration_us.abs_diff(10 * SECOND) < 10, "{cdr:?}");
+    bench.rest();
+}
+
+#[test]
+fn a_late_answer_that_is_ended_at_its_greatest_length_leaves_the_calls_own_cause() {
+    let policy = Policy {
+        max_call_us: 20 * SECOND,
+        ..Policy::default()
+    };
+    let mut bench = Bench::with(CoreConfig { policy, ..config() }, &ONE_VENDOR);
+    late_answer(&mut bench);
+    bench.rest();
+    let cdr = bench.only_cdr();
+    assert_eq!((cdr.status, cdr.answer_us), (408, None));
+    assert_eq!(cdr.cause, Cause::TimeoutNo1xx);
+    assert_eq!(cdr.attempts[0].cause, Cause::MaxDuration);
 }
 
 //= proves departure RFC 3261 §13.3.1.4

@@ -36,4 +36,6 @@ mod strict;
 mod torture;
 mod torture_table;
 mod trying;
+mod twins;
 mod two_listeners;
+mod untaken;

@@ -264,3 +264,17 @@ fn two_vendors_tried_at_once_each_get_the_prack_of_their_own_early_dialog() {
         assert_eq!(summary(&ok), [(CALLER.to_owned(), "200")]);
     }
 }
+
+//= proves RFC 3262 §4
+#[test]
+fn a_ninth_early_dialog_has_its_prack_passed() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let invite = invite(&mut bench);
+    for at in 1..=40 {
+        let tag = format!("e{at}");
+        let (caller, _) = Dialog::pair(&reliable(&mut bench, &invite, &tag, 1));
+        let uri = format!("sip:{tag}@203.0.113.10");
+        let rack = "RAck: 1 1 INVITE\r\n";
+        passes(&mut bench, &caller, ("PRACK", 2, rack), &uri, (200, ""));
+    }
+}

@@ -577,7 +577,10 @@ fn a_dialog_that_outlives_an_expired_one_ends_in_its_own_way() {
     for (tag, more) in [("one", TIMED), ("two", "")] {
         let ok = reply(&forwarded.text, 200, tag, &format!("{CONTACT}{more}"));
         let sent = bench.send(VENDOR, &ok);
-        last = Some(Dialog::pair(only(&sent, "200")).0);
+        let (caller, _) = Dialog::pair(only(&sent, "200"));
+        let ack = bench.request(&caller, "ACK", CALLEE, 1, "");
+        bench.send(CALLER, &ack);
+        last = Some(caller);
     }
     bench.wait(200 * SECOND);
     exchange(&mut bench, &last.unwrap(), ("BYE", 2, ""), (200, ""));

@@ -94,6 +94,43 @@ fn an_answer_recorded_twice_is_seen() {
 }
 
 #[test]
+fn what_is_billed_and_was_not_in_the_journal_is_seen() {
+    let faults = spoilt(|world| {
+        for recorded in &mut world.records {
+            if let Record::Answered(call) = &mut recorded.record {
+                call.attempt += 1;
+                call.cdr.answer_us = None;
+            }
+        }
+    });
+    assert!(
+        faults.contains("attempt 0 is billed and was not in the journal"),
+        "{faults}"
+    );
+    assert!(
+        faults.contains("pays what was not in the journal"),
+        "{faults}"
+    );
+}
+
+#[test]
+fn a_customer_who_pays_until_the_end_of_a_dialog_that_he_did_not_take_is_seen() {
+    let faults = spoilt(|world| {
+        let answers = world.tap.answers.clone();
+        for ((call_id, tag), at_us) in answers {
+            world.tap.acks.remove(&(call_id.clone(), tag));
+            let other = (call_id, "another".to_owned());
+            world.tap.acks.insert(other.clone());
+            world.tap.answers.insert(other, at_us);
+        }
+        for bye in &mut world.tap.byes {
+            bye.tags = bye.tags.clone().map(|tag| format!("{tag}-not"));
+        }
+    });
+    assert!(faults.contains("the customer pays until"), "{faults}");
+}
+
+#[test]
 fn a_final_response_that_nobody_heard_and_a_status_that_differs_are_seen() {
     let faults = spoilt(|world| world.tap.forget_finals());
     assert!(faults.contains("never heard a final response"), "{faults}");

@@ -3,6 +3,7 @@
 use accounting::Cause;
 use proxy_core::Stat;
 use sim::clock::{MS, SECOND};
+use sim::leg::Act;
 use sim::network::LinkQuality;
 use sim::peer_caller::{CallPlan, CancelPlan};
 use sim::peer_vendor::{OnCancel, Outcome, VendorScript};
@@ -298,4 +299,21 @@ fn run(world: &mut World) -> Vec<String> {
     }
     world.run_until(world.now_us + 100 * SECOND);
     sim::invariants::faults_at_end(world)
+}
+
+#[test]
+fn a_caller_who_ignores_the_second_answer_pays_for_the_first_alone() {
+    let mut world = fork_of(vec![answers_after(2 * SECOND), answers_after(2 * SECOND)]);
+    let plan = CallPlan {
+        takes_one_answer: true,
+        acts: vec![(5 * SECOND, Act::Bye)],
+        ..CallPlan::default()
+    };
+    call(&mut world, plan);
+    assert_eq!(heard(&world.callers[0].calls[0]), [200, 200]);
+    let cdr = only_cdr(&world);
+    assert!(cdr.duration_us < 6 * SECOND, "{}", cdr.duration_us);
+    let longest = cdr.attempts.iter().map(|attempt| attempt.duration_us).max();
+    // The vendor that waits for its ACK bills until it gives up.
+    assert!(longest.unwrap() >= 31 * SECOND, "{longest:?}");
 }
