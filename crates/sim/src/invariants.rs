@@ -2,7 +2,7 @@
 //! The boundary itself is watched all the time by `tap`, limits and outcomes after every step by `world`; `tests` breaks each.
 //! Leaves out what only holds on a clean network: the named scenarios assert that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use accounting::{AnsweredCall, Cause, Cdr, Record};
 use proxy_core::Stat;
@@ -89,8 +89,8 @@ fn check_counts(world: &World, faults: &mut Vec<String>) {
 
 /// One CDR for every admitted INVITE, one final response upstream, 487 for what was cancelled in time.
 fn check_calls(world: &World, faults: &mut Vec<String>) {
-    let mut without = 0;
-    for call_id in world.tap.invites.keys() {
+    let mut without: BTreeMap<String, u64> = BTreeMap::new();
+    for (call_id, invite) in &world.tap.invites {
         let cdrs: Vec<&Cdr> = world
             .cdrs()
             .into_iter()
@@ -98,7 +98,15 @@ fn check_calls(world: &World, faults: &mut Vec<String>) {
             .collect();
         let finals = world.tap.finals(call_id);
         match cdrs[..] {
-            [] => without += 1,
+            [] => {
+                *without.entry(invite.from.ip().to_string()).or_default() += 1;
+                if finals
+                    .iter()
+                    .any(|heard| heard.marked || heard.status < 300)
+                {
+                    faults.push(format!("{call_id} has no CDR and heard {finals:?}"));
+                }
+            }
             [cdr] => check_status(cdr, finals, faults),
             _ => faults.push(format!("{call_id} has {} CDRs", cdrs.len())),
         }
@@ -115,18 +123,20 @@ fn check_calls(world: &World, faults: &mut Vec<String>) {
             faults.push(format!("{call_id} was cancelled and heard {finals:?}"));
         }
     }
-    let refused: u64 = world
-        .records
-        .iter()
-        .map(|recorded| match &recorded.record {
-            Record::Refused(refused) => refused.count,
-            _ => 0,
-        })
-        .sum();
-    if without > refused {
-        faults.push(format!(
-            "{without} INVITEs have no CDR, only {refused} were refused"
-        ));
+    // Refusals are added up by source: those of a stranger excuse nobody else.
+    let mut refused: BTreeMap<String, u64> = BTreeMap::new();
+    for recorded in &world.records {
+        if let Record::Refused(record) = &recorded.record {
+            *refused.entry(record.source.clone()).or_default() += record.count;
+        }
+    }
+    for (source, without) in without {
+        let refused = refused.get(&source).copied().unwrap_or(0);
+        if without > refused {
+            faults.push(format!(
+                "{without} INVITEs of {source} have no CDR, only {refused} were refused"
+            ));
+        }
     }
 }
 

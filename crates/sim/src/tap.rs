@@ -3,6 +3,7 @@
 //! Leaves out everything that only the peers or the records know: see `invariants`.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
 use crate::breadth::{self, BreadthWatch};
@@ -35,6 +36,10 @@ pub struct Final {
     pub tag: String,
     /// It came from a vendor, not from the proxy itself.
     pub marked: bool,
+    /// What tells it from another of its status and tag: the mark of a 2xx, all the text of another.
+    digest: u64,
+    /// How often its INVITE had come when it left.
+    arrivals: u64,
 }
 
 /// A new INVITE that reached the proxy.
@@ -69,6 +74,8 @@ pub struct Tap {
     left: HashMap<(SocketAddr, String), Left>,
     gone: HashSet<String>,
     finals: HashMap<(SocketAddr, String), Vec<Final>>,
+    /// How often each new INVITE has come, by source and branch.
+    invited: HashMap<(SocketAddr, String), u64>,
     /// Max-Breadth of the branches that are out.
     pub breadth: BreadthWatch,
     /// New INVITEs that reached the proxy, by Call-ID.
@@ -118,6 +125,7 @@ impl Tap {
             match message.method() {
                 "INVITE" if message.to_tag().is_none() => {
                     let branch = message.branch().unwrap_or_default();
+                    *self.invited.entry((from, branch.clone())).or_default() += 1;
                     self.invites.entry(call_id).or_insert(InviteSeen {
                         at_us: now_us,
                         from,
@@ -176,7 +184,7 @@ impl Tap {
             && message.status() >= 200
             && message.method() == "INVITE"
         {
-            self.note_final(now_us, to, &message);
+            self.note_final(now_us, to, &message, &text);
         }
         if message.is_request() && message.method() == "CANCEL" {
             self.breadth.cancel(now_us, &message);
@@ -196,26 +204,31 @@ impl Tap {
     }
 
     /// RFC 3261 §16.7: one final response per INVITE, or several 2xx (which may also follow another one, step 5).
-    fn note_final(&mut self, now_us: u64, to: SocketAddr, message: &SipText) {
+    fn note_final(&mut self, now_us: u64, to: SocketAddr, message: &SipText, text: &str) {
         let (status, tag) = (message.status(), message.to_tag().unwrap_or("").to_owned());
-        let finals = self
-            .finals
-            .entry((to, message.branch().unwrap_or_default()))
-            .or_default();
-        let marked = message.first("X-Sim").is_some();
+        let key = (to, message.branch().unwrap_or_default());
+        let arrivals = self.invited.get(&key).copied().unwrap_or(0);
+        let finals = self.finals.entry(key).or_default();
+        let mark = message.first("X-Sim");
+        let marked = mark.is_some();
+        let digest = match mark {
+            Some(mark) if status < 300 => digest_of(mark),
+            _ => digest_of(text),
+        };
         if self.garbled && status == 400 && !marked {
             return;
         }
         if finals
             .iter()
-            .any(|known| known.status == status && known.tag == tag)
+            .any(|known| known.status == status && known.tag == tag && known.digest == digest)
         {
             return;
         }
-        // A refusal for a limit is made without state: the INVITE sent again may find room (overload, RFC 3261 §16.11).
-        // A 2xx may follow either way, and says nothing of which it was.
+        // A refusal for want of room is made without state: the INVITE, come again since, may find some (overload, RFC 3261
+        // §16.11). A 2xx may follow either way, and says nothing of which it was.
         if status >= 300 {
-            finals.retain(|known| known.marked || known.status != 503);
+            finals
+                .retain(|known| known.marked || known.status != 503 || arrivals == known.arrivals);
         }
         if status >= 300 && !finals.is_empty() {
             self.faults.push(format!(
@@ -228,6 +241,8 @@ impl Tap {
             status,
             tag,
             marked,
+            digest,
+            arrivals,
         });
     }
 
@@ -384,6 +399,12 @@ fn tags_of(message: &SipText) -> [String; 2] {
     [message.from_tag(), message.to_tag()].map(|tag| tag.unwrap_or_default().to_owned())
 }
 
+fn digest_of(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -435,6 +456,36 @@ mod tests {
         assert_eq!(tap.faults.len(), 1);
         tap.depart(0, to, &forwarded(message("BYE", "m1")));
         assert_eq!(tap.faults.len(), 1);
+    }
+
+    #[test]
+    fn another_refusal_of_the_same_status_and_tag_is_seen() {
+        let to = "192.0.2.9:5060".parse().unwrap();
+        let mut tap = Tap::default();
+        let refusal = SipText::response(&message("INVITE", "m1"), 486, "t");
+        for _ in 0..2 {
+            tap.depart(0, to, &refusal.encode());
+        }
+        assert!(tap.faults.is_empty());
+        tap.depart(0, to, &refusal.with("Warning", "399 p other").encode());
+        assert_eq!(tap.faults.len(), 1);
+    }
+
+    #[test]
+    fn a_503_is_forgiven_only_when_the_invite_has_come_again_since() {
+        let source = "192.0.2.9:5060".parse().unwrap();
+        for again in [true, false] {
+            let mut tap = Tap::default();
+            let mut invite = message("INVITE", "m1");
+            invite.set("To", "<sip:c@d>");
+            tap.arrive(0, source, &invite.encode(), 1);
+            tap.depart(1, source, &SipText::response(&invite, 503, "t").encode());
+            if again {
+                tap.arrive(2, source, &invite.encode(), 2);
+            }
+            tap.depart(3, source, &SipText::response(&invite, 486, "t").encode());
+            assert_eq!(tap.faults.is_empty(), again, "{:?}", tap.faults);
+        }
     }
 
     #[test]

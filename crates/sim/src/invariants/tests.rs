@@ -64,7 +64,7 @@ fn a_missing_and_a_second_cdr_are_seen() {
             .retain(|recorded| !matches!(recorded.record, Record::Ended(_)))
     });
     assert!(
-        faults.contains("1 INVITEs have no CDR, only 0 were refused"),
+        faults.contains("1 INVITEs of 198.51.100.10 have no CDR, only 0 were refused"),
         "{faults}"
     );
     assert!(faults.contains("answered, closed 0 times"), "{faults}");
@@ -76,6 +76,36 @@ fn a_missing_and_a_second_cdr_are_seen() {
         faults.contains("has 2 CDRs") && faults.contains("closed twice"),
         "{faults}"
     );
+}
+
+#[test]
+fn a_missing_cdr_is_seen_whatever_else_was_refused() {
+    let config = WorldConfig {
+        stranger_permille: 1000,
+        ..WorldConfig::default()
+    };
+    let plan = VendorPlan::new("0.06", vec![VendorScript::default()]);
+    let mut world = World::new(config, 3, vec![plan]);
+    for _ in 0..16 {
+        world.callers[0].plan(CallPlan::default());
+    }
+    assert!(world.run_until_peers_are_done(100 * SECOND));
+    world.run_until(world.now_us + 100 * SECOND);
+    assert_eq!(faults_at_end(&world), Vec::<String>::new());
+    let refused = |recorded: &Recorded| matches!(recorded.record, Record::Refused(_));
+    assert!(world.records.iter().any(refused));
+    // A refusal of the caller himself would hide the gap from a count alone.
+    let mut more = world.records.iter().find(|r| refused(r)).cloned();
+    if let Some(Record::Refused(record)) = more.as_mut().map(|more| &mut more.record) {
+        record.source = world.callers[0].agent.address.ip().to_string();
+    }
+    world.records.extend(more);
+    assert_eq!(faults_at_end(&world), Vec::<String>::new());
+    world.records.retain(
+        |recorded| !matches!(&recorded.record, Record::Ended(cdr) if cdr.answer_us.is_some()),
+    );
+    let faults = faults_at_end(&world).join("\n");
+    assert!(faults.contains("has no CDR and heard"), "{faults}");
 }
 
 #[test]

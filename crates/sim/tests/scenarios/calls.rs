@@ -286,7 +286,6 @@ fn ask(world: &mut sim::world::World, method: &str, uri: &str) -> Vec<String> {
     std::mem::take(&mut world.replies)
 }
 
-//= proves RFC 3261 §11
 //= proves RFC 3261 §11.2
 #[test]
 fn options_to_the_proxy_itself_says_whether_it_takes_calls() {
