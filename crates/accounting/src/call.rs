@@ -49,7 +49,30 @@ pub struct AnsweredCall {
     pub call_to_uri: String,
     /// When the call is ended at the latest, UTC µs since 1970.
     pub max_end_us: i64,
-    /// When the session of this dialog expires unless it is refreshed (RFC 4028 §8.2), UTC µs since 1970; `None`
-    /// when it has no session timer.
-    pub session_expires_us: Option<i64>,
+    /// When the session of this dialog expires unless it is refreshed (RFC 4028 §8.2).
+    pub session_end: SessionEnd,
+}
+
+/// When a session expires unless it is refreshed, UTC µs since 1970, and who watches it. The journal writes the
+/// position of a variant: the first two are read as what was an `Option` before the third came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SessionEnd {
+    /// It has no session timer.
+    #[default]
+    Never,
+    /// Both ends have agreed on it (RFC 4028 §7).
+    Agreed(i64),
+    /// One end alone knows of it.
+    OneSided(i64),
+}
+
+impl SessionEnd {
+    /// The time, if there is one.
+    #[must_use]
+    pub const fn expires_us(self) -> Option<i64> {
+        match self {
+            Self::Never => None,
+            Self::Agreed(at_us) | Self::OneSided(at_us) => Some(at_us),
+        }
+    }
 }

@@ -11,7 +11,7 @@ mod rated;
 mod record;
 pub mod rfc3339;
 
-pub use call::{AnsweredCall, Leg};
+pub use call::{AnsweredCall, Leg, SessionEnd};
 pub use cause::Cause;
 pub use cdr::{Attempt, Cdr, EndedBy};
 pub use price::{Priced, RateTerms, price};

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{AnsweredCall, Cause, Cdr, EndedBy, Leg};
+use crate::{AnsweredCall, Cause, Cdr, EndedBy, Leg, SessionEnd};
 
 mod version_1;
 
@@ -22,8 +22,8 @@ pub struct Updated {
     pub caller: Option<Leg>,
     /// The callee's side, when it changed.
     pub callee: Option<Leg>,
-    /// When its session expires now, UTC µs since 1970; `None` when it has no session timer any more (RFC 4028 §7.2).
-    pub session_expires_us: Option<i64>,
+    /// When its session expires now; never, when it has no session timer any more (RFC 4028 §7.2).
+    pub session_end: SessionEnd,
 }
 
 /// Calls refused without a CDR of their own, added up by source and minute so that a flood can't fill the disk.

@@ -68,13 +68,24 @@ impl ProxyCore {
         }
         let late = context.final_sent.is_some_and(|status| status >= 300);
         let first = !context.won && !late;
-        context.won |= !late;
+        // One more endpoint behind a vendor whose bill is running makes no second bill.
+        let again = self.calls.at(id).is_some_and(|call| {
+            let state = call.attempts.get(usize::from(attempt));
+            state.is_some_and(|state| state.answered_us.is_some() && !state.closed)
+        });
+        if let Some(context) = self.contexts.at_mut(name.context) {
+            context.won |= !late;
+        }
         if late {
             self.stats.count(Stat::LateAnswers);
         } else if !first {
-            self.stats.count(Stat::ExtraAnswers);
+            self.stats.count(if again {
+                Stat::ForkedAnswers
+            } else {
+                Stat::ExtraAnswers
+            });
         }
-        if !first {
+        if !first && !again {
             self.warn_of_answer(id, attempt, late, out);
         }
         self.finish_branch(name);
@@ -356,7 +367,7 @@ impl ProxyCore {
                 restored: false,
                 session: None,
                 lapsed: false,
-                deciding: None,
+                deciding: smallvec::SmallVec::new(),
             }),
             None => {}
         }
@@ -394,10 +405,7 @@ impl ProxyCore {
             call_from_uri: crate::cdr::text(&call.from_uri),
             call_to_uri: crate::cdr::text(&call.to_uri),
             max_end_us: answered.saturating_add(i64::try_from(max_call_us).unwrap_or(i64::MAX)),
-            session_expires_us: dialog
-                .session
-                .as_ref()
-                .map(|session| call.wall(session.expires_us)),
+            session_end: call.session_end(dialog),
             cdr,
         })
     }

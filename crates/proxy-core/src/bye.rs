@@ -72,11 +72,16 @@ impl ProxyCore {
                 cookie: Some((cookie, side)),
                 ..
             } => {
+                let (cdr_id, side) = (cookie.cdr_id, *side);
+                if !self.calls.note_ended_alone(cdr_id) {
+                    // The first end is told; one who goes on saying BYE fills no disk.
+                    return false;
+                }
                 out.records.push(Record::EndedAlone {
-                    cdr_id: cookie.cdr_id,
+                    cdr_id,
                     node: self.config.node.clone(),
                     at_us: now.wall_us - (signed(now.mono_us) - signed(arrived_us)),
-                    ended_by: ended_by(*side),
+                    ended_by: ended_by(side),
                     status: status.unwrap_or(0),
                 });
                 true

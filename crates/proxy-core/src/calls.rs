@@ -66,14 +66,16 @@ pub(crate) struct Dialog {
     pub(crate) session: Option<Session>,
     /// Its session has expired: requests still pass, but none that would begin it anew.
     pub(crate) lapsed: bool,
-    /// The last INVITE, UPDATE or BYE within it: the session does not expire before that is answered.
-    pub(crate) deciding: Option<ContextRef>,
+    /// The latest INVITEs, UPDATEs and BYEs within it: the session does not expire before they are answered.
+    pub(crate) deciding: SmallVec<[ContextRef; 2]>,
 }
 
 /// The session timer of a dialog.
 pub(crate) struct Session {
     /// Monotonic µs; negative before this process.
     pub(crate) expires_us: i64,
+    /// Both ends know of it; else one of them alone could let it expire and talk on.
+    pub(crate) agreed: bool,
     pub(crate) timer: TimerId,
 }
 
@@ -242,30 +244,47 @@ pub(crate) struct Calls {
     by_id: HashMap<Uuid, Box<Call>, foldhash::fast::RandomState>,
     by_call_id: HashMap<u64, SmallVec<[Uuid; 1]>, foldhash::fast::RandomState>,
     hasher: foldhash::quality::RandomState,
-    lapsed: Lapsed,
+    /// Those closed because a session expired: their user agents may still have something to say.
+    lapsed: Remembered,
+    /// Those whose end was heard of when they were not in the table.
+    ended_alone: Remembered,
 }
 
-/// Calls that were closed because a session expired: their user agents may still have something to say.
+/// Calls that are no longer in the table.
 #[derive(Default)]
-struct Lapsed {
+struct Remembered {
     ids: HashSet<Uuid, foldhash::fast::RandomState>,
     oldest_first: VecDeque<Uuid>,
 }
 
 /// Such calls remembered, at most; the oldest is forgotten first.
-const LAPSED_MAX: usize = 65_536;
+const REMEMBERED_MAX: usize = 65_536;
+
+impl Remembered {
+    /// Adds a call; false when it is known.
+    fn insert(&mut self, id: Uuid) -> bool {
+        let new = self.ids.insert(id);
+        if new {
+            self.oldest_first.push_back(id);
+        }
+        if self.oldest_first.len() > REMEMBERED_MAX
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+        new
+    }
+}
 
 impl Calls {
     /// Remembers that this call was closed by the expiry of a session, so that its late requests pass.
     pub(crate) fn note_lapsed(&mut self, id: Uuid) {
-        if self.lapsed.ids.insert(id) {
-            self.lapsed.oldest_first.push_back(id);
-        }
-        if self.lapsed.oldest_first.len() > LAPSED_MAX
-            && let Some(oldest) = self.lapsed.oldest_first.pop_front()
-        {
-            self.lapsed.ids.remove(&oldest);
-        }
+        self.lapsed.insert(id);
+    }
+
+    /// Remembers that somebody ended a call that is not in the table; true the first time.
+    pub(crate) fn note_ended_alone(&mut self, id: Uuid) -> bool {
+        self.ended_alone.insert(id)
     }
 
     /// Whether this call was closed by the expiry of a session.
@@ -402,13 +421,13 @@ mod tests {
     fn of_the_calls_whose_session_expired_the_oldest_is_forgotten_first() {
         let mut calls = Calls::default();
         let id = |number: usize| Uuid::from_u128(number as u128);
-        for number in 0..=LAPSED_MAX {
+        for number in 0..=REMEMBERED_MAX {
             calls.note_lapsed(id(number));
             calls.note_lapsed(id(number));
         }
         assert!(!calls.is_lapsed(id(0)));
-        assert!(calls.is_lapsed(id(1)) && calls.is_lapsed(id(LAPSED_MAX)));
-        assert_eq!(calls.lapsed.ids.len(), LAPSED_MAX);
-        assert_eq!(calls.lapsed.oldest_first.len(), LAPSED_MAX);
+        assert!(calls.is_lapsed(id(1)) && calls.is_lapsed(id(REMEMBERED_MAX)));
+        assert_eq!(calls.lapsed.ids.len(), REMEMBERED_MAX);
+        assert_eq!(calls.lapsed.oldest_first.len(), REMEMBERED_MAX);
     }
 }

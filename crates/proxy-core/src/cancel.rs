@@ -6,6 +6,7 @@ use crate::{
     calls::signed,
     context::{BranchRef, BranchState, CancelState, ContextRef, Kind, NOBODY, Role},
     core::ProxyCore,
+    fork::UDP_PAYLOAD_MAX,
     output::{Now, Output},
     reply::Reject,
     stats::Stat,
@@ -72,7 +73,7 @@ impl ProxyCore {
         let waiting = context
             .branches
             .iter()
-            .any(|branch| branch.state != BranchState::Done && !branch.abandoned);
+            .any(|branch| branch.is_live() || branch.held);
         if context.cancelled && !waiting && !context.won && context.final_sent.is_none() {
             if matches!(context.role, Role::InDialog { .. }) {
                 return self.finish_in_dialog_here(now, name, 487, out);
@@ -131,6 +132,11 @@ impl ProxyCore {
         let invite = client.and_then(|client| self.transactions.client_request(client));
         if let Some(Ok(message)) = invite.map(|invite| parse_datagram(invite, &mut table)) {
             write_cancel(&message, reason.as_deref(), &mut cancel);
+            if cancel.len() > UDP_PAYLOAD_MAX {
+                // The INVITE fitted, and so does a CANCEL that gives no reason.
+                cancel.clear();
+                write_cancel(&message, None, &mut cancel);
+            }
         }
         self.inner_table = table;
         let wait_us = self.config.policy.cancel_wait_us;

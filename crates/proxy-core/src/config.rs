@@ -153,7 +153,7 @@ impl Default for SessionTimerPolicy {
 /// What happens to a session that nobody refreshed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionExpiry {
-    /// Its record is closed and its limits are given back; nobody is told (RFC 4028 §8.3).
+    /// Its record is closed and its limits are given back; nobody is told (RFC 4028 §8.3), unless one end alone watched it.
     Close,
     /// The same, and both sides get a BYE.
     Bye,

@@ -197,6 +197,8 @@ pub(crate) struct Branch {
     pub(crate) breadth: Option<u8>,
     pub(crate) state: BranchState,
     pub(crate) cancel: CancelState,
+    /// Its final response has come and waits its turn in a parked dialog.
+    pub(crate) held: bool,
     /// Given up: its failure no longer moves the hunt.
     pub(crate) abandoned: bool,
     /// Why we gave it up, if we did.

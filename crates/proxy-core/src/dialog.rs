@@ -164,16 +164,11 @@ impl ProxyCore {
             self.stats.refuse(Cause::CseqOrder);
             return self.finish_in_dialog_here(now, context, 500, out);
         }
-        if let Some(call) = self.calls.at_mut(id) {
-            //= RFC 3261 §12.2.2: a CSeq that rises passes, by one or by more, and the next must be above it
-            if let Some(leg) = call.leg_mut(dialog, side) {
-                leg.cseq = Some(number);
-            }
-            if (is_refresh(request) || request.method() == Method::Bye)
-                && let Some(dialog) = call.dialogs.get_mut(usize::from(dialog))
-            {
-                dialog.deciding = Some(context);
-            }
+        //= RFC 3261 §12.2.2: a CSeq that rises passes, by one or by more, and the next must be above it
+        if let Some(call) = self.calls.at_mut(id)
+            && let Some(leg) = call.leg_mut(dialog, side)
+        {
+            leg.cseq = Some(number);
         }
         match self.session_ask(request) {
             Ok(session) => {
@@ -185,6 +180,9 @@ impl ProxyCore {
                 self.stats.refuse(reject.cause);
                 return self.refuse_in_dialog(now, context, &reject, out);
             }
+        }
+        if is_refresh(request) || request.method() == Method::Bye {
+            self.note_deciding(id, dialog, context);
         }
         if self.calls.at(id).is_some_and(|call| call.gate.is_some()) {
             if !self.hold(id, Held::Request(context)) {
@@ -434,10 +432,7 @@ impl ProxyCore {
                 attempt: *attempt,
                 caller: Some(record_leg(&state.caller)),
                 callee: Some(record_leg(&state.callee)),
-                session_expires_us: state
-                    .session
-                    .as_ref()
-                    .map(|session| call.wall(session.expires_us)),
+                session_end: call.session_end(state),
             }));
         }
     }

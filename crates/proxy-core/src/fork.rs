@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use transaction_layer::{Flow, Transport};
 
 /// The largest UDP payload over IPv4, bytes.
-const UDP_PAYLOAD_MAX: usize = 65_507;
+pub(crate) const UDP_PAYLOAD_MAX: usize = 65_507;
 
 /// What a target needs to become a branch.
 struct Candidate {
@@ -495,6 +495,7 @@ impl ProxyCore {
             breadth,
             state: BranchState::Calling,
             cancel: CancelState::No,
+            held: false,
             abandoned: false,
             given_up: None,
             no_1xx: None,

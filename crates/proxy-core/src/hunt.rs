@@ -128,7 +128,12 @@ impl ProxyCore {
         let hunt = context.hunt.as_mut();
         let (passed_over, global) =
             hunt.map_or((None, None), |hunt| (hunt.passed_over, hunt.global.take()));
-        match context.best.take().or(global) {
+        // Even a 6xx that is one vendor's alone tells the caller more than what stands for silence.
+        let (said, silence) = match context.best.take() {
+            Some(best) if best.bytes.is_empty() => (None, Some(best)),
+            best => (best, None),
+        };
+        match said.or(global).or(silence) {
             //= RFC 3261 §16.7(6): 500 upstream where 503 is all that was heard
             // It would stop all traffic toward us.
             //= departs RFC 3261 §16.7(6): what all 503 become is configurable, `proxy.all_503_becomes`; because carriers differ

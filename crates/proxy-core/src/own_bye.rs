@@ -274,12 +274,10 @@ impl ProxyCore {
             restored: true,
             session: None,
             lapsed: false,
-            deciding: None,
+            deciding: SmallVec::new(),
         });
         let dialog = u8::try_from(call.dialogs.len() - 1).unwrap_or(u8::MAX);
-        if let Some(expires_us) = restored.session_expires_us {
-            self.restore_session(now, id, dialog, expires_us);
-        }
+        self.restore_session(now, id, dialog, restored.session_end);
     }
 
     fn insert_restored(&mut self, restored: &AnsweredCall, setup_us: i64) {

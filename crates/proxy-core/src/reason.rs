@@ -25,20 +25,34 @@ pub(crate) fn of(message: &Message<'_>) -> Option<Reason> {
     })
 }
 
-/// All Reason values of a message, as one.
+/// The longest text of Reason values that is kept and passed on in a CANCEL, bytes.
+const TEXT_MAX: usize = 1024;
+
+/// All Reason values of a message, as one; of too long a text those values that fit.
 pub(crate) fn joined(message: &Message<'_>) -> Option<Vec<u8>> {
     let mut text: Vec<u8> = Vec::new();
     //= RFC 3326 §2: there may be several Reason values, on one line or more, each for a protocol of its own
     for field in message.headers_named(KnownHeader::Reason) {
-        if field.value.is_empty() {
-            continue;
+        let mut line = Vec::new();
+        field.unfold_into(&mut line);
+        if !append(&mut text, &line) {
+            for value in values(&line) {
+                append(&mut text, value);
+            }
         }
-        if !text.is_empty() {
-            text.extend_from_slice(b", ");
-        }
-        field.unfold_into(&mut text);
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// Adds values to a list; false when they do not fit.
+fn append(text: &mut Vec<u8>, more: &[u8]) -> bool {
+    let comma: &[u8] = if text.is_empty() { b"" } else { b", " };
+    let fits = text.len() + comma.len() + more.len() <= TEXT_MAX;
+    if fits && !more.is_empty() {
+        text.extend_from_slice(comma);
+        text.extend_from_slice(more);
+    }
+    fits
 }
 
 impl ProxyCore {

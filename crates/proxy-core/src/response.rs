@@ -50,6 +50,7 @@ impl ProxyCore {
                 {
                     // The end of its transaction meanwhile is no silence.
                     branch.state = BranchState::Done;
+                    branch.held = true;
                 }
                 return;
             }
@@ -163,6 +164,9 @@ impl ProxyCore {
         out: &mut Output,
     ) {
         let mut table = HeaderTable::default();
+        if let Some(branch) = self.contexts.branch_mut(name) {
+            branch.held = false;
+        }
         if let Ok(response) = parse_datagram(bytes, &mut table) {
             self.on_branch_response(now, name, &response, out);
         }

@@ -1,11 +1,12 @@
 //! Session timers as a proxy takes part in them: RFC 4028 §8.
 //!
 //! A request that begins or refreshes a session is given an interval, or its own is corrected or refused (§8.1); the 2xx
-//! tells when the session expires (§8.2); a session that nobody refreshed is closed, without a word to anybody (§8.3).
+//! tells when the session expires (§8.2); a session that nobody refreshed is closed, without a word to anybody (§8.3)
+//! unless one end alone watches it.
 //! Left out: refreshing, which is for the user agents alone.
 
 use crate::{
-    calls::{Call, DialogState, Session, signed},
+    calls::{Call, Dialog, DialogState, Session, signed},
     config::{SessionExpiry, SessionTimerPolicy},
     context::{ContextRef, Kind},
     cookie::Side,
@@ -15,7 +16,7 @@ use crate::{
     stats::Stat,
     timers::CoreTimer,
 };
-use accounting::{Cause, EndedBy};
+use accounting::{Cause, EndedBy, SessionEnd};
 use sip_parser::{Edits, KnownHeader, Message, Method, parse_datagram, write_message};
 use smallvec::SmallVec;
 use std::{io::Write as _, mem};
@@ -24,6 +25,12 @@ use uuid::Uuid;
 
 /// The least that a session interval may ever be, and Min-SE where none is given (RFC 4028 §5), seconds.
 pub(crate) const MIN_SE_S: u32 = 90;
+
+/// Requests of a dialog that its session waits for, at most; of more, the oldest is forgotten.
+const DECIDING_MAX: usize = 16;
+
+/// How late a timer may be that was not put off, µs.
+const ON_TIME_US: i64 = 1_000_000;
 
 /// What must be remembered of a session refresh request for as long as its transaction lasts (§8.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,13 +70,16 @@ impl SessionAsk {
             "Malformed Session-Expires Header",
         )?;
         let min_se_s = seconds(KnownHeader::MinSe, "Malformed Min-SE Header")?;
+        let uac_supports = has_timer(request.supported());
         //= RFC 4028 §5: without Min-SE the least is 90, and none is below
         let least_s = min_se_s.unwrap_or(MIN_SE_S).max(MIN_SE_S);
         let wanted_s = (policy.session_expires_s > 0).then_some(policy.session_expires_s);
         if asked_s.or(wanted_s).is_none() {
-            return Ok(Self::default());
+            return Ok(Self {
+                uac_supports,
+                ..Self::default()
+            });
         }
-        let uac_supports = has_timer(request.supported());
         let mut ask = Self {
             interval_s: None,
             min_se_s: None,
@@ -232,13 +242,22 @@ impl ProxyCore {
         }
         //= RFC 4028 §7.2: a 2xx without Session-Expires turns the timer off, in mid-dialog too
         let interval_s = context.session.edit_answer(response, &mut Edits::new());
+        // An interval is of both ends when the one has said that it knows timers and the other has named it.
+        let agreed =
+            context.session.uac_supports && response.header(KnownHeader::SessionExpires).is_some();
         //= RFC 4028 §8.2: the session expires its interval after the 2xx went upstream, each dialog by itself
         let expires_us = interval_s.map(|interval_s| {
             //= RFC 4028 §5: no interval is below 90 s; one that is would close the record of a call that goes on
             let interval_us = u64::from(interval_s.max(MIN_SE_S)) * 1_000_000;
             signed(now.mono_us.saturating_add(interval_us))
         });
-        self.set_session(now, id, dialog, expires_us, expires_us);
+        self.set_session(
+            now,
+            id,
+            dialog,
+            expires_us.map(|expires_us| (expires_us, agreed)),
+            expires_us,
+        );
     }
 
     /// A 2xx to an INVITE has made this dialog.
@@ -251,7 +270,7 @@ impl ProxyCore {
     ) {
         let tag = response.to_tag().unwrap_or_default();
         let dialog = self.calls.at(id).and_then(|call| {
-            let at = |dialog: &crate::calls::Dialog| dialog.callee.tag == tag;
+            let at = |dialog: &Dialog| dialog.callee.tag == tag;
             u8::try_from(call.dialogs.iter().position(at)?).ok()
         });
         if let Some(dialog) = dialog {
@@ -259,13 +278,17 @@ impl ProxyCore {
         }
     }
 
-    /// A dialog of the journal had a session that expires at this wall-clock time, µs.
-    pub(crate) fn restore_session(&mut self, now: Now, id: Uuid, dialog: u8, expires_wall_us: i64) {
+    /// A dialog of the journal had a session that ends then.
+    pub(crate) fn restore_session(&mut self, now: Now, id: Uuid, dialog: u8, end: SessionEnd) {
+        let Some(expires_wall_us) = end.expires_us() else {
+            return;
+        };
+        let agreed = matches!(end, SessionEnd::Agreed(_));
         let expires_us = signed(now.mono_us).saturating_add(expires_wall_us - now.wall_us);
         // A refresh may be under way that found nobody here: it is sent again until Timer F.
         let patience_us = signed(now.mono_us.saturating_add(self.patience_us()));
         let due_us = expires_us.max(patience_us);
-        self.set_session(now, id, dialog, Some(expires_us), Some(due_us));
+        self.set_session(now, id, dialog, Some((expires_us, agreed)), Some(due_us));
     }
 
     /// How long the outcome of a refresh may take: 64·T1.
@@ -278,7 +301,7 @@ impl ProxyCore {
         now: Now,
         id: Uuid,
         dialog: u8,
-        expires_us: Option<i64>,
+        end: Option<(i64, bool)>,
         due_us: Option<i64>,
     ) {
         let Some(state) = self
@@ -292,11 +315,15 @@ impl ProxyCore {
         if let Some(old) = state.session.take() {
             self.wheel.cancel(old.timer);
         }
-        if let (Some(expires_us), Some(due_us)) = (expires_us, due_us) {
+        if let (Some((expires_us, agreed)), Some(due_us)) = (end, due_us) {
             let due_us = u64::try_from(due_us).unwrap_or(0).max(now.mono_us);
             let timer = CoreTimer::Session(id, dialog);
             let timer = self.wheel.insert(now.mono_us, due_us, timer);
-            state.session = Some(Session { expires_us, timer });
+            state.session = Some(Session {
+                expires_us,
+                agreed,
+                timer,
+            });
         }
     }
 
@@ -313,16 +340,18 @@ impl ProxyCore {
         let Some(session) = state.session.take() else {
             return;
         };
-        let under_way = state
-            .deciding
-            .and_then(|name| contexts.at(name))
-            .is_some_and(|context| context.final_sent.is_none());
-        if under_way {
+        let under_way = |name: &ContextRef| {
+            contexts
+                .at(*name)
+                .is_some_and(|context| context.final_sent.is_none())
+        };
+        if state.deciding.iter().any(under_way) {
             // The 2xx of a refresh would renew the session, a BYE has ended it already: the outcome is awaited.
             let due_us = signed(now.mono_us.saturating_add(self.patience_us()));
-            return self.set_session(now, id, dialog, Some(session.expires_us), Some(due_us));
+            let end = (session.expires_us, session.agreed);
+            return self.set_session(now, id, dialog, Some(end), Some(due_us));
         }
-        self.expire_session(now, id, dialog, session.expires_us, out);
+        self.expire_session(now, id, dialog, &session, out);
     }
 
     /// Closes a dialog whose session has expired; the call's record, with its last one.
@@ -331,13 +360,19 @@ impl ProxyCore {
         now: Now,
         id: Uuid,
         dialog: u8,
-        expires_us: i64,
+        session: &Session,
         out: &mut Output,
     ) {
         self.stats.count(Stat::SessionsExpired);
-        if self.config.policy.session_timer.on_expiry == SessionExpiry::Bye {
-            //= departs RFC 4028 §8.3: with `on_expiry = "bye"` both sides get a BYE of our own; because a caller who
-            //=   ignores the timer he asked for would talk on unbilled
+        let mut end_us = session.expires_us;
+        if !session.agreed || self.config.policy.session_timer.on_expiry == SessionExpiry::Bye {
+            //= departs RFC 4028 §8.3: a session that one end alone watches, and with `on_expiry = "bye"` any, ends with a BYE
+            //=   of our own to both sides; because the end that ignores it would stop the meter and talk on
+            let late_us = signed(now.mono_us).saturating_sub(end_us);
+            if late_us > ON_TIME_US {
+                // It was put off, and they could talk until now.
+                end_us = signed(now.mono_us);
+            }
             self.send_own_bye(now, id, dialog, Side::Caller, out);
             self.send_own_bye(now, id, dialog, Side::Callee, out);
         }
@@ -345,7 +380,29 @@ impl ProxyCore {
         if let Some(call) = self.calls.at_mut(id) {
             call.note_session_expired(dialog);
         }
-        self.end_dialog(now, id, dialog, EndedBy::Proxy, expires_us, out);
+        self.end_dialog(now, id, dialog, EndedBy::Proxy, end_us, out);
+    }
+
+    /// A request within a dialog may renew or end its session.
+    pub(crate) fn note_deciding(&mut self, id: Uuid, dialog: u8, name: ContextRef) {
+        let contexts = &self.contexts;
+        let Some(state) = self
+            .calls
+            .at_mut(id)
+            .and_then(|call| call.dialogs.get_mut(usize::from(dialog)))
+        else {
+            return;
+        };
+        let deciding = &mut state.deciding;
+        deciding.retain(|other| {
+            contexts
+                .at(*other)
+                .is_some_and(|context| context.final_sent.is_none())
+        });
+        if deciding.len() == DECIDING_MAX {
+            deciding.remove(0);
+        }
+        deciding.push(name);
     }
 
     /// Answers a request within a dialog with a refusal of our own, through its transaction.
@@ -399,6 +456,15 @@ impl Call {
         }
         if self.is_customers_last(dialog) {
             self.cdr.cause = Cause::SessionExpired;
+        }
+    }
+
+    /// When the session of this dialog of it expires, for the journal.
+    pub(crate) fn session_end(&self, dialog: &Dialog) -> SessionEnd {
+        match &dialog.session {
+            None => SessionEnd::Never,
+            Some(session) if session.agreed => SessionEnd::Agreed(self.wall(session.expires_us)),
+            Some(session) => SessionEnd::OneSided(self.wall(session.expires_us)),
         }
     }
 

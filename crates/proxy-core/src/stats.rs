@@ -73,8 +73,10 @@ stats! {
     Failovers => "failovers",
     /// Candidates passed over because the vendor was at its limit.
     VendorLimited => "vendor_limited",
-    /// 2xx responses beyond the first of a call.
+    /// 2xx responses beyond the first of a call, of vendors that had not answered it: each bills.
     ExtraAnswers => "extra_answers",
+    /// 2xx responses beyond the first of a vendor: more endpoints behind it, one bill.
+    ForkedAnswers => "forked_answers",
     /// 2xx responses after another final response had gone upstream.
     LateAnswers => "late_answers",
     /// Messages that had to wait for a job.

@@ -109,7 +109,7 @@ pub(crate) fn answered_call(id: u128) -> AnsweredCall {
         call_from_uri: "<sip:4915100@caller>".into(),
         call_to_uri: "<sip:+4930123@tandem>".into(),
         max_end_us: SETUP_US + 3_600_000_000,
-        session_expires_us: None,
+        session_end: accounting::SessionEnd::Never,
     }
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 
 use super::*;
-use crate::{Attempt, RateTerms};
+use crate::{Attempt, RateTerms, SessionEnd};
 
 fn text() -> impl Strategy<Value = String> {
     "[a-z0-9@.:;+ é]{0,24}"
@@ -172,6 +172,28 @@ fn leg() -> impl Strategy<Value = Leg> {
         })
 }
 
+fn session_end() -> impl Strategy<Value = SessionEnd> {
+    prop_oneof![
+        Just(SessionEnd::Never),
+        any::<i64>().prop_map(SessionEnd::Agreed),
+        any::<i64>().prop_map(SessionEnd::OneSided),
+    ]
+}
+
+/// Version 2 had an `Option` here before sessions of one end alone were told apart.
+#[test]
+fn the_end_of_a_session_reads_as_the_time_that_was_written_before() {
+    for (before, now) in [
+        (None, SessionEnd::Never),
+        (Some(-7), SessionEnd::Agreed(-7)),
+        (Some(i64::MAX), SessionEnd::Agreed(i64::MAX)),
+    ] {
+        let bytes = postcard::to_allocvec::<Option<i64>>(&before).unwrap();
+        assert_eq!(postcard::from_bytes(&bytes), Ok(now));
+        assert_eq!(now.expires_us(), before);
+    }
+}
+
 fn record() -> impl Strategy<Value = Record> {
     let id = any::<u128>().prop_map(Uuid::from_u128);
     prop_oneof![
@@ -183,7 +205,7 @@ fn record() -> impl Strategy<Value = Record> {
             any::<(u64, u64)>(),
             text(),
             text(),
-            any::<(i64, Option<i64>)>()
+            (any::<i64>(), session_end())
         )
             .prop_map(
                 |(cdr, caller, callee, attempt, trunks, call_from_uri, call_to_uri, ends)| {
@@ -197,7 +219,7 @@ fn record() -> impl Strategy<Value = Record> {
                         call_from_uri,
                         call_to_uri,
                         max_end_us: ends.0,
-                        session_expires_us: ends.1,
+                        session_end: ends.1,
                     }))
                 }
             ),
@@ -206,15 +228,15 @@ fn record() -> impl Strategy<Value = Record> {
             any::<u16>(),
             option::of(leg()),
             option::of(leg()),
-            any::<Option<i64>>()
+            session_end()
         )
-            .prop_map(|(cdr_id, attempt, caller, callee, session_expires_us)| {
+            .prop_map(|(cdr_id, attempt, caller, callee, session_end)| {
                 Record::Updated(Updated {
                     cdr_id,
                     attempt,
                     caller,
                     callee,
-                    session_expires_us,
+                    session_end,
                 })
             }),
         (
@@ -410,7 +432,7 @@ fn records_of_version_1_are_read_after_an_upgrade() {
             call_from_uri: "<sip:f>".to_owned(),
             call_to_uri: "<sip:t>".to_owned(),
             max_end_us: 900,
-            session_expires_us: None,
+            session_end: SessionEnd::Never,
         })))
     );
     assert_eq!(
@@ -420,7 +442,7 @@ fn records_of_version_1_are_read_after_an_upgrade() {
             attempt: 0,
             caller: Some(sample_leg("a")),
             callee: None,
-            session_expires_us: None,
+            session_end: SessionEnd::Never,
         }))
     );
     assert_eq!(

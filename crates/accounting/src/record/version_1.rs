@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{AnsweredCall, Cause, Cdr, EndedBy, Leg};
+use crate::{AnsweredCall, Cause, Cdr, EndedBy, Leg, SessionEnd};
 
 /// The version byte.
 pub(super) const VERSION: u8 = 1;
@@ -74,7 +74,7 @@ impl From<Record> for super::Record {
                 attempt: updated.attempt,
                 caller: updated.caller,
                 callee: updated.callee,
-                session_expires_us: None,
+                session_end: SessionEnd::Never,
             }),
             Record::AttemptEnded {
                 cdr_id,
@@ -121,7 +121,7 @@ impl From<Answered> for AnsweredCall {
             call_from_uri: call.call_from_uri,
             call_to_uri: call.call_to_uri,
             max_end_us: call.max_end_us,
-            session_expires_us: None,
+            session_end: SessionEnd::Never,
         }
     }
 }

@@ -99,3 +99,53 @@ fn a_cancel_from_another_address_than_the_invite_ends_nothing() {
     assert_eq!(only(&sent, "200").to.to_string(), CALLER);
     assert_eq!(only(&sent, "CANCEL").to.to_string(), VENDOR);
 }
+
+//= proves RFC 3261 §16.10
+#[test]
+fn a_cancel_that_finds_the_answer_of_a_re_invite_waiting_for_its_turn_comes_too_late() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let invite = bench.invite();
+    let named = invite.replace("caller@198.51.100.10>", "caller@pbx.example>");
+    assert_ne!(invite, named);
+    let forwarded = only(&bench.send(CALLER, &named), "INVITE").clone();
+    let ok = reply(&forwarded.text, 200, "callee", CONTACT);
+    let (caller, callee) = Dialog::pair(only(&bench.send(VENDOR, &ok), "200"));
+    let ack = bench.request(&caller, "ACK", "sip:callee@203.0.113.10", 1, "");
+    bench.send(CALLER, &ack);
+
+    let reinvite = bench.request(&caller, "INVITE", "sip:callee@203.0.113.10", 2, "");
+    let forwarded = only(&bench.send(CALLER, &reinvite), "INVITE").clone();
+    // The callee's INFO waits for the caller's address, and the answer after it for the INFO.
+    let info = bench.request(&callee, "INFO", "sip:caller@pbx.example", 1, "");
+    assert!(bench.send(VENDOR, &info).is_empty());
+    let job = bench.take_job();
+    let moved = "Contact: <sip:moved@203.0.113.10>\r\n";
+    assert!(
+        bench
+            .send(VENDOR, &reply(&forwarded.text, 200, "", moved))
+            .is_empty()
+    );
+    let cancel = beside(&reinvite, "CANCEL", &caller.to, "");
+    let sent = bench.send(CALLER, &cancel);
+    assert_eq!(summary(&sent), [(CALLER.to_owned(), "200")], "no 487");
+    let answer = proxy_core::JobAnswer::Resolved {
+        addresses: vec![CALLER.parse().unwrap()],
+        ttl_s: 60,
+    };
+    let sent = bench.end_job(&job, answer);
+    assert_eq!(
+        summary(&sent),
+        [(CALLER.to_owned(), "INFO"), (CALLER.to_owned(), "200")]
+    );
+    assert_eq!(sent[1].header("CSeq"), Some("2 INVITE"));
+    let info = sent[0].clone();
+    bench.send(CALLER, &reply(&info.text, 200, "", ""));
+    let ack = bench.request(&caller, "ACK", "sip:moved@203.0.113.10", 2, "");
+    bench.send(CALLER, &ack);
+    let bye = bench.request(&caller, "BYE", "sip:elsewhere@203.0.113.10", 3, "");
+    let sent = bench.send(CALLER, &bye);
+    let bye = only(&sent, "BYE");
+    assert_eq!(bye.uri(), "sip:moved@203.0.113.10", "its target counts");
+    bench.send(VENDOR, &reply(&bye.text, 200, "", ""));
+    bench.rest();
+}

@@ -446,3 +446,21 @@ fn a_loser_that_says_why_it_ended_does_not_change_the_reason_of_the_call() {
     bench.rest();
     assert_eq!(bench.only_cdr().q850_cause, None);
 }
+
+//= proves RFC 3261 §16.7(5)
+#[test]
+fn two_endpoints_behind_one_vendor_bill_once_and_raise_no_alarm() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let invite = bench.invite();
+    let forwarded = only(&bench.send(CALLER, &invite), "INVITE").clone();
+    for tag in ["one", "two"] {
+        let ok = reply(&forwarded.text, 200, tag, &contact("203.0.113.10"));
+        let heard = to(&bench.send(VENDOR, &ok), CALLER);
+        let (caller, _) = Dialog::pair(&heard);
+        let ack = bench.request(&caller, "ACK", "sip:callee@203.0.113.10", 1, "");
+        bench.send(CALLER, &ack);
+    }
+    assert_eq!(bench.stat(Stat::ExtraAnswers), 0);
+    assert_eq!(bench.stat(Stat::ForkedAnswers), 1);
+    assert!(bench.notices.is_empty(), "{:?}", bench.notices);
+}

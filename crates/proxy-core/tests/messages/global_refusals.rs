@@ -149,3 +149,33 @@ fn a_6xx_that_stops_wins_over_a_better_class() {
     assert_eq!(outcome(&PARALLEL_STOP, 486, 603), "603");
     assert_eq!(outcome(&PARALLEL_STOP, 503, 600), "600");
 }
+
+//= proves RFC 3261 §16.7(6)
+#[test]
+fn a_vendors_6xx_tells_the_caller_more_than_the_silence_of_another() {
+    for routes in [&SERIAL, &PARALLEL] {
+        for (declines, silent) in [(VENDOR, SECOND_VENDOR), (SECOND_VENDOR, VENDOR)] {
+            let mut bench = Bench::new(routes);
+            let mut sent = invites(&mut bench);
+            let mut heard = Vec::new();
+            let mut declined = false;
+            for _ in 0..100 {
+                let invite = sent
+                    .iter()
+                    .find(|sent| sent.what() == "INVITE" && sent.to == declines.parse().unwrap());
+                sent = match invite.filter(|_| !declined) {
+                    Some(invite) => {
+                        declined = true;
+                        respond(&mut bench, &invite.clone(), 603)
+                    }
+                    None => bench.wait(SECOND),
+                };
+                heard.extend(upstream(&sent).into_iter().map(str::to_owned));
+            }
+            heard.dedup();
+            assert_eq!(heard, ["603"], "{silent} is silent");
+            let cdr = bench.only_cdr();
+            assert_eq!((cdr.status, cdr.cause), (603, Cause::Rejected));
+        }
+    }
+}

@@ -30,6 +30,7 @@ mod reliable;
 mod requests;
 mod restored;
 mod ringing;
+mod session_ends;
 mod session_timer;
 mod spiral;
 mod strays;

@@ -115,3 +115,89 @@ fn the_reason_of_a_vendor_that_failed_is_not_that_of_the_call_that_another_answe
     bench.send(SECOND_VENDOR, &reply(&bye.text, 200, "", ""));
     assert_eq!(kept(&bench), (None, None));
 }
+
+/// A call that rings and is cancelled: the INVITE and the CANCEL as the vendor gets them.
+fn cancelled(bench: &mut Bench, invite: &str, more: &str) -> (Sent, Sent) {
+    let forwarded = only(&bench.send(CALLER, invite), "INVITE").clone();
+    bench.send(VENDOR, &reply(&forwarded.text, 180, "callee", ""));
+    let cancel = beside(invite, "CANCEL", header(invite, "To").unwrap(), more);
+    let sent = bench.send(CALLER, &cancel);
+    let cancel = only(&sent, "CANCEL").clone();
+    bench.send(VENDOR, &reply(&forwarded.text, 487, "callee", ""));
+    (forwarded, cancel)
+}
+
+#[test]
+fn of_reasons_beyond_a_kilobyte_whole_values_are_kept_as_far_as_they_fit() {
+    let long = |length: usize| format!("SIP;text=\"{}\"", ",".repeat(length));
+    let q850 = "Q.850;cause=16";
+    for (lines, kept) in [
+        (vec![long(3000)], None),
+        (vec![long(3000), q850.to_owned()], Some(q850.to_owned())),
+        (
+            vec![format!("{q850}, {}", long(3000))],
+            Some(q850.to_owned()),
+        ),
+        (
+            vec![long(600), format!("{},{q850}", long(600))],
+            Some(format!("{}, {q850}", long(600))),
+        ),
+        (vec![long(1013)], Some(long(1013))),
+        (vec![long(1014)], None),
+    ] {
+        let more: String = lines
+            .iter()
+            .map(|line| format!("Reason: {line}\r\n"))
+            .collect();
+        let mut bench = Bench::new(&ONE_VENDOR);
+        let invite = bench.invite();
+        let (_, cancel) = cancelled(&mut bench, &invite, &more);
+        assert_eq!(cancel.header("Reason"), kept.as_deref());
+        let cause = kept.as_ref().filter(|kept| kept.contains(q850));
+        assert_eq!(self::kept(&bench), (kept.as_deref(), cause.map(|_| 16)));
+    }
+}
+
+#[test]
+fn a_cancel_that_its_reason_makes_too_long_for_a_datagram_goes_without() {
+    let reason = format!("SIP;text=\"{}\"", "x".repeat(1000));
+    // A re-INVITE toward a callee behind nine proxies with long names.
+    let outcome = |padding: usize| {
+        let mut bench = Bench::new(&ONE_VENDOR);
+        let invite = bench.invite();
+        let forwarded = only(&bench.send(CALLER, &invite), "INVITE").clone();
+        let ok = reply(
+            &forwarded.text,
+            200,
+            "callee",
+            "Contact: <sip:callee@203.0.113.10>\r\n",
+        );
+        let route = |length| {
+            let padding = "y".repeat(length);
+            format!("Record-Route: <sip:203.0.113.10;lr;x={padding}>\r\nRecord-Route:")
+        };
+        let ok = (0..9).fold(ok, |ok, at| {
+            let length = if at == 0 { padding } else { 7700 };
+            ok.replacen("Record-Route:", &route(length), 1)
+        });
+        let (caller, _) = Dialog::pair(only(&bench.send(VENDOR, &ok), "200"));
+        let caller = Dialog {
+            routes: caller.routes.lines().next().unwrap().to_owned() + "\r\n",
+            ..caller
+        };
+        assert!(caller.routes.contains("tdm="), "{}", caller.routes);
+        let invite = bench.request(&caller, "INVITE", CALLEE, 2, "");
+        let forwarded = only(&bench.send(CALLER, &invite), "INVITE").clone();
+        bench.send(VENDOR, &reply(&forwarded.text, 180, "", ""));
+        let more = format!("Reason: {reason}\r\n");
+        let cancel = beside(&invite, "CANCEL", &caller.to, &more);
+        let sent = bench.send(CALLER, &cancel);
+        (forwarded, only(&sent, "CANCEL").clone())
+    };
+    let (forwarded, cancel) = outcome(1000);
+    assert_eq!(cancel.header("Reason"), Some(reason.as_str()));
+    let (forwarded, cancel) = outcome(1000 + 65_300 - forwarded.text.len());
+    assert_eq!(forwarded.text.len(), 65_300);
+    assert!(cancel.text.len() <= 65_507, "{}", cancel.text.len());
+    assert_eq!(cancel.header("Reason"), None);
+}

@@ -2,15 +2,15 @@
 //! refreshes.
 
 use crate::bench::*;
-use accounting::{AnsweredCall, Cause, EndedBy, Record};
+use accounting::{AnsweredCall, Cause, EndedBy, Record, SessionEnd};
 use proxy_core::{CoreConfig, FailoverTable, Policy, SessionExpiry, SessionTimerPolicy, Stat};
 
 const CONTACT: &str = "Contact: <sip:callee@203.0.113.10>\r\n";
-const CALLEE: &str = "sip:callee@203.0.113.10";
-const SUPPORTED: &str = "Supported: 100rel, timer\r\n";
+pub(crate) const CALLEE: &str = "sip:callee@203.0.113.10";
+pub(crate) const SUPPORTED: &str = "Supported: 100rel, timer\r\n";
 
 /// A bench whose operator wants at least `min_se_s`, and `session_expires_s` where it is not 0.
-fn bench(min_se_s: u32, session_expires_s: u32) -> Bench {
+pub(crate) fn bench(min_se_s: u32, session_expires_s: u32) -> Bench {
     bench_of(SessionTimerPolicy {
         min_se_s,
         session_expires_s,
@@ -18,7 +18,7 @@ fn bench(min_se_s: u32, session_expires_s: u32) -> Bench {
     })
 }
 
-fn bench_of(session_timer: SessionTimerPolicy) -> Bench {
+pub(crate) fn bench_of(session_timer: SessionTimerPolicy) -> Bench {
     let config = CoreConfig {
         policy: Policy {
             session_timer,
@@ -30,7 +30,7 @@ fn bench_of(session_timer: SessionTimerPolicy) -> Bench {
 }
 
 /// The caller's INVITE with more header lines.
-fn invite(bench: &mut Bench, more: &str) -> String {
+pub(crate) fn invite(bench: &mut Bench, more: &str) -> String {
     let contact = "Contact: <sip:caller@198.51.100.10>\r\n";
     bench.request(
         &Dialog::caller(""),
@@ -42,7 +42,11 @@ fn invite(bench: &mut Bench, more: &str) -> String {
 }
 
 /// INVITE, 200, ACK with these header lines: the dialog of both sides, and the 200 as the caller heard it.
-fn call(bench: &mut Bench, invite_more: &str, answer_more: &str) -> (Dialog, Dialog, Sent) {
+pub(crate) fn call(
+    bench: &mut Bench,
+    invite_more: &str,
+    answer_more: &str,
+) -> (Dialog, Dialog, Sent) {
     let invite = invite(bench, invite_more);
     let sent = bench.send(CALLER, &invite);
     let forwarded = only(&sent, "INVITE").clone();
@@ -64,7 +68,7 @@ fn call(bench: &mut Bench, invite_more: &str, answer_more: &str) -> (Dialog, Dia
 }
 
 /// A request within the dialog and its answer; what each side heard.
-fn exchange(
+pub(crate) fn exchange(
     bench: &mut Bench,
     side: &Dialog,
     request: (&str, u32, &str),
@@ -330,7 +334,7 @@ fn a_200_that_comes_again_is_edited_again() {
     );
 }
 
-const TIMED: &str = "Session-Expires: 100;refresher=uac\r\nRequire: timer\r\n";
+pub(crate) const TIMED: &str = "Session-Expires: 100;refresher=uac\r\nRequire: timer\r\n";
 
 /// A call that was closed when its session expired after 100 s: no BYE was sent, limits are free, the record says so.
 fn assert_expired(bench: &Bench, sent: &[Sent], expected_end_us: i64, duration_us: u64) {
@@ -451,7 +455,7 @@ fn the_2xx_of_a_re_invite_and_of_an_update_renew_the_session() {
     assert_expired(&bench, &sent, expires_us, 280 * SECOND);
     // One record for the answer, one for each request of the dialog as ever, one for the end.
     let updated = bench.records.iter().filter_map(|record| match record {
-        Record::Updated(updated) => Some(updated.session_expires_us),
+        Record::Updated(updated) => Some(updated.session_end.expires_us()),
         _ => None,
     });
     let (answer_us, updated) = (
@@ -599,7 +603,10 @@ fn restored_after(down_us: u64) -> (Bench, Dialog, i64) {
     });
     let restored: AnsweredCall = answered.unwrap();
     let answer_us = restored.cdr.answer_us.unwrap();
-    assert_eq!(restored.session_expires_us, Some(answer_us + 100_000_000));
+    assert_eq!(
+        restored.session_end,
+        SessionEnd::Agreed(answer_us + 100_000_000)
+    );
     let config = CoreConfig {
         boot: 2,
         ..config()

@@ -67,7 +67,7 @@ impl World {
                         if let Some(leg) = &update.callee {
                             call.callee = leg.clone();
                         }
-                        call.session_expires_us = update.session_expires_us;
+                        call.session_end = update.session_end;
                     }
                 }
                 Record::Ended(cdr) => open.retain(|call| call.cdr.cdr_id != cdr.cdr_id),

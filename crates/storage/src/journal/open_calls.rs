@@ -73,7 +73,7 @@ impl OpenCalls {
             if let Some(callee) = updated.callee {
                 call.callee = callee;
             }
-            call.session_expires_us = updated.session_expires_us;
+            call.session_end = updated.session_end;
         }
     }
 

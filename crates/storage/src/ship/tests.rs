@@ -126,7 +126,7 @@ fn updated(id: u128, cseq: u32) -> Record {
         attempt: 0,
         caller: None,
         callee: Some(leg("to", cseq)),
-        session_expires_us: None,
+        session_end: accounting::SessionEnd::Never,
     })
 }
 

@@ -307,7 +307,7 @@ pub const SCHEMA: &[KeySpec] = &[
         Kind::Choice(&["close", "bye"]),
         "\"close\"",
         "",
-        "A session that nobody refreshed: `close` its record and give back its limits, or do so and send a `bye` to both sides.",
+        "A session that nobody refreshed: `close` its record and give back its limits, or do so and send a `bye` to both sides. One that only one end watches always ends with a BYE.",
     ),
     key(
         "failover",

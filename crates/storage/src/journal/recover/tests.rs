@@ -47,7 +47,7 @@ fn calls_without_an_end_are_open_with_their_updates_whatever_lane_and_boot_wrote
             attempt: 0,
             caller: None,
             callee: Some(callee),
-            session_expires_us: Some(7),
+            session_end: accounting::SessionEnd::Agreed(7),
         })
     };
     write(
@@ -82,7 +82,10 @@ fn calls_without_an_end_are_open_with_their_updates_whatever_lane_and_boot_wrote
         (5, 8)
     );
     assert_eq!(recovery.calls[0].caller, answered_call(1).caller);
-    assert_eq!(recovery.calls[0].session_expires_us, Some(7));
+    assert_eq!(
+        recovery.calls[0].session_end,
+        accounting::SessionEnd::Agreed(7)
+    );
     assert_eq!(
         (recovery.segments, recovery.records, recovery.torn.len()),
         (4, 10, 0)
