@@ -7,7 +7,7 @@ use crate::{
     config::UnknownDialog,
     cookie::Side,
     core::ProxyCore,
-    loops::Origin,
+    loops::{LoopText, Origin},
     output::{Now, Output},
     passing::Way,
     route_set::{Routes, edit_route_set},
@@ -19,6 +19,13 @@ use sip_parser::{Edits, HeaderTable, Message, parse_datagram};
 use std::mem;
 use transaction_layer::Flow;
 use uuid::Uuid;
+
+/// An ACK that is to go on, and what its branch ends with.
+pub(crate) struct AckInHand<'a> {
+    pub(crate) ack: &'a Message<'a>,
+    pub(crate) flow: &'a Flow,
+    loop_text: LoopText,
+}
 
 impl ProxyCore {
     /// The ACK of a 2xx (or of nothing): forwarded without state (RFC 3261 §13.2.2.4, §16.11).
@@ -42,9 +49,14 @@ impl ProxyCore {
         {
             return self.stats.count(Stat::AcksDropped);
         }
-        match self.standing(now, ack, flow) {
+        let hand = AckInHand {
+            ack,
+            flow,
+            // Of the test for a loop, just now.
+            loop_text: self.loop_text,
+        };
+        let goes_on = match self.standing(now, ack, flow) {
             Standing::Known(id, dialog, side, true) => {
-                self.stats.count(Stat::AcksForwarded);
                 if side == Side::Caller
                     && let Some(call) = self.calls.at_mut(id)
                     && call.note_acknowledged(dialog)
@@ -58,9 +70,9 @@ impl ProxyCore {
                 }
                 if self.calls.at(id).is_some_and(|call| call.gate.is_some()) {
                     let bytes = ack.bytes().to_vec();
-                    let _ = self.hold(id, Held::Ack { bytes, flow: *flow });
+                    self.hold(id, Held::Ack { bytes, flow: *flow })
                 } else {
-                    self.forward_ack(now, id, dialog, side, ack, flow, out);
+                    self.forward_ack(now, (id, dialog, side), &hand, out)
                 }
             }
             Standing::Cookie(cookie, side)
@@ -69,58 +81,75 @@ impl ProxyCore {
                     Way::Barred(_)
                 ) =>
             {
-                self.stats.count(Stat::AcksForwarded);
-                self.forward_passing_ack(now, ack, flow, Some((cookie, side)), None, out);
+                self.forward_passing_ack(now, &hand, Some((cookie, side)), None, out)
             }
             //= RFC 3261 §8.2.7: the ACK of a refusal that was made without state ends here
             Standing::Unknown if ack.to_tag() == Some(&self.stateless_tag(ack)[..]) => {
                 // It answers a refusal that was made without state.
-                self.stats.count(Stat::AcksAbsorbed);
+                return self.stats.count(Stat::AcksAbsorbed);
             }
             Standing::Unknown if self.config.policy.unknown_dialog == UnknownDialog::Forward => {
-                self.stats.count(Stat::AcksForwarded);
-                self.forward_passing_ack(now, ack, flow, None, None, out);
+                self.forward_passing_ack(now, &hand, None, None, out)
             }
-            _ => self.stats.count(Stat::AcksDropped),
+            _ => false,
+        };
+        self.stats.count(if goes_on {
+            Stat::AcksForwarded
+        } else {
+            Stat::AcksDropped
+        });
+    }
+
+    /// An ACK that has waited, as it was when it came.
+    pub(crate) fn ack_in_hand<'a>(&self, ack: &'a Message<'a>, flow: &'a Flow) -> AckInHand<'a> {
+        AckInHand {
+            ack,
+            flow,
+            loop_text: self.loop_text_of_ack(ack, flow),
         }
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what names the leg, and what is sent"
-    )]
+    /// Sends an ACK, with a branch of its own and what else `edit` says.
+    pub(crate) fn push_ack(
+        &mut self,
+        hand: &AckInHand<'_>,
+        to: &Flow,
+        out: &mut Output,
+        edit: impl FnOnce(&Self, &mut Edits),
+    ) {
+        let branch = self.branches.next(&hand.loop_text);
+        let mut edits = mem::replace(&mut self.edits, Edits::new());
+        edits.clear();
+        self.edit_hop(hand.ack, hand.flow, to, &branch, &mut edits);
+        crate::breadth::write_whole(hand.ack, &mut edits);
+        edit(self, &mut edits);
+        out.outbox.push_with(to, |bytes| {
+            sip_parser::write_message(hand.ack, &edits, bytes);
+        });
+        self.edits = edits;
+    }
+
+    /// Sends an ACK to the other side, now or when the name of that is known; `false` when it leads nowhere, which is
+    /// counted.
     pub(crate) fn forward_ack(
         &mut self,
         now: Now,
-        id: Uuid,
-        dialog: u8,
-        side: Side,
-        ack: &Message<'_>,
-        flow: &Flow,
+        (id, dialog, side): (Uuid, u8, Side),
+        hand: &AckInHand<'_>,
         out: &mut Output,
-    ) {
-        let branch = self.branches.next(&self.loop_text_of_ack(ack, flow));
-        let Some(leg) = self
-            .calls
-            .at(id)
-            .and_then(|call| call.leg(dialog, side.other()))
-        else {
-            return;
-        };
-        match self.leg_hop(now, leg) {
-            Ok(to) => {
-                let mut edits = Edits::new();
-                self.edit_hop(ack, flow, &to, &branch, &mut edits);
-                crate::breadth::write_whole(ack, &mut edits);
-                let routes: Routes<'_> = leg.routes.iter().map(Vec::as_slice).collect();
-                edit_route_set(ack, &leg.target, &routes, &mut edits);
-                out.outbox
-                    .push_with(&to, |bytes| sip_parser::write_message(ack, &edits, bytes));
-            }
-            Err(Some(kind)) => {
+    ) -> bool {
+        match self.hop_toward(now, id, dialog, side.other()) {
+            Some(Ok(to)) => self.push_ack(hand, &to, out, |core, edits| {
+                let call = core.calls.at(id);
+                if let Some(leg) = call.and_then(|call| call.leg(dialog, side.other())) {
+                    let routes: Routes<'_> = leg.routes.iter().map(Vec::as_slice).collect();
+                    edit_route_set(hand.ack, &leg.target, &routes, edits);
+                }
+            }),
+            Some(Err(Some(kind))) => {
                 let held = Held::Ack {
-                    bytes: ack.bytes().to_vec(),
-                    flow: *flow,
+                    bytes: hand.ack.bytes().to_vec(),
+                    flow: *hand.flow,
                 };
                 self.park_call(
                     now,
@@ -132,8 +161,12 @@ impl ProxyCore {
                 );
             }
             // The name does not resolve: the ACK has nowhere to go, and the callee will say BYE.
-            Err(None) => self.stats.count(Stat::NextHopUnknown),
+            Some(Err(None)) | None => {
+                self.stats.count(Stat::NextHopUnknown);
+                return false;
+            }
         }
+        true
     }
 
     /// An ACK whose turn in a parked dialog has come.
@@ -156,7 +189,10 @@ impl ProxyCore {
                 .at(id)
                 .and_then(|call| call.dialog_of(from_tag, to_tag))
             {
-                Some((dialog, side)) => self.forward_ack(now, id, dialog, side, &ack, flow, out),
+                Some((dialog, side)) => {
+                    let hand = self.ack_in_hand(&ack, flow);
+                    self.forward_ack(now, (id, dialog, side), &hand, out);
+                }
                 None => self.stats.count(Stat::NextHopUnknown),
             }
         }

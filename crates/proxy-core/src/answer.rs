@@ -100,10 +100,14 @@ impl ProxyCore {
             self.stats.count(Stat::CallsAnswered);
             //= RFC 3261 §16.7(10): the first 2xx cancels every other branch
             //= RFC 3326 §3.1: the CANCEL says that the call was answered elsewhere
-            if let Some(context) = self.contexts.at_mut(name.context) {
+            let others = self
+                .contexts
+                .at_mut(name.context)
+                .filter(|context| context.branches.len() > 1);
+            if let Some(context) = others {
                 context.cancel_reason = Some(ANSWERED_ELSEWHERE.to_vec());
+                self.cancel_branches(now, name.context, Some(name.branch), out);
             }
-            self.cancel_branches(now, name.context, Some(name.branch), out);
         }
         if let Some(call) = self.calls.at_mut(id) {
             if call.max_timer.is_none() {

@@ -1,7 +1,7 @@
-//! How often a datagram that is no proper message is answered: a token bucket for the lane and one for each source.
+//! How often something is answered without state: a token bucket for the lane and one for each source.
 //!
-//! RFC 3261 §16.3(1) wants a 400 for a malformed request. A flood of them must not cost an answer each, nor have us
-//! send to whoever a forged source names. Left out: requests that parse, which have an answer of their own.
+//! RFC 3261 §16.3(1) wants a 400 for a malformed request, and every request an answer. A flood of them must not cost an
+//! answer each, nor have us send to whoever a forged source names. Left out: what is answered, `reply.rs`.
 
 use foldhash::quality::FixedState;
 use std::{hash::BuildHasher as _, net::IpAddr};
@@ -18,17 +18,12 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// Takes one of the `per_s` answers of a second; all of them may be taken at once.
-    fn take(&mut self, now_us: u64, per_s: u32) -> bool {
-        let Some(step_us) = SECOND_US.checked_div(u64::from(per_s)) else {
-            return false;
-        };
+    /// The bucket without one of the `per_s` answers of a second, all of which may be taken at once; `None` when it is
+    /// empty.
+    fn less_one(self, now_us: u64, per_s: u32) -> Option<Self> {
+        let step_us = SECOND_US.checked_div(u64::from(per_s))?;
         let full_at_us = self.full_at_us.max(now_us) + step_us;
-        if full_at_us > now_us + SECOND_US {
-            return false;
-        }
-        self.full_at_us = full_at_us;
-        true
+        (full_at_us <= now_us + SECOND_US).then_some(Self { full_at_us })
     }
 }
 
@@ -57,11 +52,18 @@ impl AnswerBudget {
     pub(crate) fn take(&mut self, now_us: u64, source: IpAddr) -> bool {
         let hash = self.hash.hash_one(source.to_canonical());
         let at = usize::try_from(hash % SOURCES as u64).unwrap_or(0);
-        // The source first: one that has none left must not use up those of all.
-        self.sources
-            .get_mut(at)
-            .is_some_and(|bucket| bucket.take(now_us, self.per_source_s))
-            && self.total.take(now_us, self.per_s)
+        let Some(source) = self.sources.get_mut(at) else {
+            return false;
+        };
+        // Both or none: a source that has none left uses up nothing of all, and pays nothing for what it does not get.
+        let left = source.less_one(now_us, self.per_source_s);
+        match (left, self.total.less_one(now_us, self.per_s)) {
+            (Some(left), Some(total)) => {
+                (*source, self.total) = (left, total);
+                true
+            }
+            _ => false,
+        }
     }
 }
 
@@ -92,6 +94,17 @@ mod tests {
         let all: usize = (0..500).map(|n| taken(&mut budget, 7, source(n))).sum();
         assert_eq!(all, 100);
         assert_eq!(taken(&mut budget, 7 + SECOND_US, source(9_999)), 10);
+    }
+
+    #[test]
+    fn a_source_pays_nothing_for_an_answer_that_all_others_had_used_up() {
+        let mut budget = AnswerBudget::new(100, 10, 1);
+        for n in 0..200 {
+            taken(&mut budget, 7, source(n));
+        }
+        assert_eq!(taken(&mut budget, 7, source(9_999)), 0);
+        // A tenth of a second brings the lane ten answers, and would bring a source one.
+        assert_eq!(taken(&mut budget, 7 + SECOND_US / 10, source(9_999)), 10);
     }
 
     #[test]

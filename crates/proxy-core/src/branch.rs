@@ -11,7 +11,9 @@ use std::hash::Hasher as _;
 
 /// What every branch of ours begins with: the magic cookie of RFC 3261 and our own letter.
 pub(crate) const PREFIX: &[u8; 8] = b"z9hG4bKt";
-const TOKEN_LEN: usize = 15;
+const TOKEN_LEN: usize = CHECKED_LEN + 4;
+/// Lane, boot generation and serial.
+const CHECKED_LEN: usize = 11;
 const TOKEN_TEXT_LEN: usize = 24;
 pub(crate) const TEXT_LEN: usize = PREFIX.len() + TOKEN_TEXT_LEN + LOOP_TEXT_LEN;
 
@@ -27,12 +29,13 @@ pub(crate) struct BranchMint {
 }
 
 impl BranchMint {
-    pub(crate) fn new(lane: u8, boot: u32, seed: u64) -> Self {
+    /// The key is that of all lanes of the process: whoever receives a response can tell whether its branch is ours.
+    pub(crate) fn new(lane: u8, boot: u32, key: u64) -> Self {
         Self {
             lane,
             boot,
             serial: 0,
-            check: SipHasher24::new_with_keys(seed, !seed.rotate_left(17)),
+            check: check_key(key),
         }
     }
 
@@ -44,9 +47,8 @@ impl BranchMint {
         token[0] = self.lane;
         token[1..5].copy_from_slice(&self.boot.to_be_bytes());
         token[5..11].copy_from_slice(&self.serial.to_be_bytes()[2..]);
-        let mut check = self.check;
-        check.write(&token[..11]);
-        token[11..].copy_from_slice(&check.finish().to_be_bytes()[..4]);
+        let check = check_of(self.check, &token[..CHECKED_LEN]);
+        token[CHECKED_LEN..].copy_from_slice(&check);
         let mut text = [0_u8; TEXT_LEN];
         text[..PREFIX.len()].copy_from_slice(PREFIX);
         let (first, second) = text[PREFIX.len()..].split_at_mut(TOKEN_TEXT_LEN);
@@ -56,19 +58,29 @@ impl BranchMint {
     }
 }
 
-/// The lane and boot generation that a branch of ours carries; `None` for anybody else's.
-pub(crate) fn lane_of(branch: &[u8]) -> Option<(u8, u32)> {
+fn check_key(key: u64) -> SipHasher24 {
+    SipHasher24::new_with_keys(key, !key.rotate_left(17))
+}
+
+fn check_of(mut key: SipHasher24, token: &[u8]) -> [u8; 4] {
+    key.write(token);
+    let [a, b, c, d, ..] = key.finish().to_be_bytes();
+    [a, b, c, d]
+}
+
+/// The lane that a branch made with `key` in this boot carries; `None` for any other, whoever made it up.
+pub(crate) fn lane_of(branch: &[u8], boot: u32, key: u64) -> Option<u8> {
     let text = branch.strip_prefix(PREFIX)?;
-    // The first eight characters hold five bytes: lane and boot generation.
-    let mut head = [0_u8; 5];
     if text.len() != TOKEN_TEXT_LEN + LOOP_TEXT_LEN {
         return None;
     }
-    BASE32HEX_NOPAD.decode_mut(text.get(..8)?, &mut head).ok()?;
-    Some((
-        head[0],
-        u32::from_be_bytes([head[1], head[2], head[3], head[4]]),
-    ))
+    let mut token = [0_u8; TOKEN_LEN];
+    BASE32HEX_NOPAD
+        .decode_mut(text.get(..TOKEN_TEXT_LEN)?, &mut token)
+        .ok()?;
+    let (checked, sent) = token.split_at(CHECKED_LEN);
+    let ours = check_of(check_key(key), checked) == *sent;
+    (ours && checked.get(1..5)? == boot.to_be_bytes()).then(|| checked[0])
 }
 
 #[cfg(test)]
@@ -85,7 +97,9 @@ mod tests {
             let branch = mint.next(b"0123ABCD");
             assert!(branch.ends_with(b"0123ABCD"));
             assert!(branch.iter().all(u8::is_ascii_alphanumeric));
-            assert_eq!(lane_of(&branch), Some((7, 0xDEAD_BEEF)));
+            assert_eq!(lane_of(&branch, 0xDEAD_BEEF, 42), Some(7));
+            assert_eq!(lane_of(&branch, 0xDEAD_BEEF, 43), None);
+            assert_eq!(lane_of(&branch, 0xDEAD_BEEE, 42), None);
             assert!(seen.insert(branch));
         }
     }
@@ -100,7 +114,7 @@ mod tests {
             b"z9hG4bKt000000010000000004JB2JSP",
             b"1",
         ] {
-            assert_eq!(lane_of(branch), None);
+            assert_eq!(lane_of(branch, 0, 42), None);
         }
     }
 }

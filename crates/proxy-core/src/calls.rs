@@ -17,6 +17,8 @@ use uuid::Uuid;
 const EARLY_MAX: usize = 64;
 /// Dialogs of one call, at most, for a 2xx to make another.
 const DIALOGS_MAX: usize = 128;
+/// Calls with one Call-ID and one caller's tag, at most: a spiral has one for each time it passes here.
+pub(crate) const PASSES_MAX: usize = 32;
 /// Messages that wait behind a parked one of their dialog, at most.
 pub(crate) const HELD_MAX: usize = 16;
 
@@ -242,7 +244,8 @@ impl Call {
 #[derive(Default)]
 pub(crate) struct Calls {
     by_id: HashMap<Uuid, Box<Call>, foldhash::fast::RandomState>,
-    by_call_id: HashMap<u64, SmallVec<[Uuid; 1]>, foldhash::fast::RandomState>,
+    /// By Call-ID and the caller's tag: more than one only where a call comes through here again.
+    by_caller: HashMap<u64, SmallVec<[Uuid; 1]>, foldhash::fast::RandomState>,
     hasher: foldhash::quality::RandomState,
     /// Those closed because a session expired: their user agents may still have something to say.
     lapsed: Remembered,
@@ -297,8 +300,8 @@ impl Calls {
     }
 
     pub(crate) fn insert(&mut self, call: Box<Call>) {
-        let hash = self.hasher.hash_one(&call.call_id);
-        self.by_call_id
+        let hash = self.hash(&call.call_id, &call.caller.tag);
+        self.by_caller
             .entry(hash)
             .or_default()
             .push(call.cdr.cdr_id);
@@ -315,14 +318,28 @@ impl Calls {
 
     pub(crate) fn remove(&mut self, id: Uuid) -> Option<Box<Call>> {
         let call = self.by_id.remove(&id)?;
-        let hash = self.hasher.hash_one(&call.call_id);
-        if let Some(ids) = self.by_call_id.get_mut(&hash) {
+        let hash = self.hash(&call.call_id, &call.caller.tag);
+        if let Some(ids) = self.by_caller.get_mut(&hash) {
             ids.retain(|other| *other != id);
             if ids.is_empty() {
-                self.by_call_id.remove(&hash);
+                self.by_caller.remove(&hash);
             }
         }
         Some(call)
+    }
+
+    fn hash(&self, call_id: &[u8], caller_tag: &[u8]) -> u64 {
+        self.hasher.hash_one((call_id, caller_tag))
+    }
+
+    fn of_caller(&self, call_id: &[u8], caller_tag: &[u8]) -> &[Uuid] {
+        let ids = self.by_caller.get(&self.hash(call_id, caller_tag));
+        ids.map_or(&[], SmallVec::as_slice)
+    }
+
+    /// Whether a caller has as many calls with one Call-ID and one tag as may be.
+    pub(crate) fn has_too_many_of(&self, call_id: &[u8], caller_tag: &[u8]) -> bool {
+        self.of_caller(call_id, caller_tag).len() >= PASSES_MAX
     }
 
     /// The calls and dialogs that Call-ID and tags name: one, or two of a spiral.
@@ -332,8 +349,12 @@ impl Calls {
         from_tag: &[u8],
         to_tag: &[u8],
     ) -> impl Iterator<Item = (Uuid, u8, Side)> {
-        let ids = self.by_call_id.get(&self.hasher.hash_one(call_id));
-        ids.into_iter().flatten().filter_map(move |id| {
+        let by_caller = self.of_caller(call_id, from_tag);
+        let by_callee = match from_tag == to_tag {
+            true => &[],
+            false => self.of_caller(call_id, to_tag),
+        };
+        by_caller.iter().chain(by_callee).filter_map(move |id| {
             let call = self.at(*id).filter(|call| call.call_id == call_id)?;
             let (dialog, side) = call.dialog_of(from_tag, to_tag)?;
             Some((*id, dialog, side))

@@ -31,18 +31,23 @@ impl ProxyCore {
     ) {
         self.stats.count(Stat::Cancels);
         let found = self.transactions.cancelled_invite(cancel);
+        //= RFC 3261 §9.2: a CANCEL of an INVITE that has had its final response is answered 200 and changes nothing; one
+        //=   that was refused for a limit has no more than its transaction
+        if let Some((server, NOBODY, _)) = found
+            && (self.transactions.server_flow(server))
+                .is_some_and(|invite| invite.remote.ip() == flow.remote.ip())
+        {
+            let ok = Reject::new(200, Cause::Cancelled);
+            return self.answer_if_due(now, cancel, flow, &ok, out);
+        }
         let name = found.map(|(_, user, _)| BranchRef::from_user(user).context);
         // Only the hop that sent the INVITE may take it back.
         let context = name.and_then(|name| Some((name, self.contexts.at_mut(name)?)));
         let Some((name, context)) =
             context.filter(|(_, context)| context.flow.remote.ip() == flow.remote.ip())
         else {
-            return self.reply_statelessly(
-                cancel,
-                flow,
-                &Reject::new(481, Cause::UnknownDialog),
-                out,
-            );
+            let unknown = Reject::new(481, Cause::UnknownDialog);
+            return self.answer_if_due(now, cancel, flow, &unknown, out);
         };
         let over = context.final_sent.is_some() || context.won;
         if !over {

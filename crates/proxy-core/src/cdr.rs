@@ -14,9 +14,19 @@ use sip_parser::{KnownHeader, Message, Uri};
 use transaction_layer::Flow;
 use uuid::Uuid;
 
-/// Text of a peer.
+/// Text of a peer: what folds a line becomes spaces, other control characters U+FFFD, so that whoever reads a record is
+/// shown no more than text.
 pub(crate) fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    let text = String::from_utf8_lossy(bytes);
+    if !text.contains(char::is_control) {
+        return text.into_owned();
+    }
+    let shown = |character: char| match character {
+        '\t' | '\r' | '\n' => ' ',
+        control if control.is_control() => char::REPLACEMENT_CHARACTER,
+        other => other,
+    };
+    text.chars().map(shown).collect()
 }
 
 /// The user part of a URI as it stands, or the whole of one that has none to speak of.

@@ -28,7 +28,8 @@ pub struct CoreConfig {
     pub boot: u32,
     /// The node's name in CDRs.
     pub node: String,
-    /// Seeds the placement of Call-IDs on lanes: the same in all lanes of a process, random per boot.
+    /// Key of the placement of Call-IDs on lanes and of the check in our branches: the same in all lanes of a process,
+    /// random per boot, secret.
     pub hash_seed: u64,
     /// Listeners; a [`transaction_layer::Flow::listener`] is an index into this list.
     pub listeners: Vec<ListenerInfo>,
@@ -40,7 +41,7 @@ pub struct CoreConfig {
     pub timers: TimerConfig,
     /// The operator's policy.
     pub policy: Policy,
-    /// Seeds tags and identifiers: random per boot and lane.
+    /// Seeds identifiers and the keys of tables: random per boot and lane, secret.
     pub seed: u64,
     /// Channels and calls per second of every trunk, shared by all lanes.
     pub counters: Arc<TrunkCounters>,
@@ -83,10 +84,14 @@ pub struct Policy {
     pub preloaded_route: PreloadedRoute,
     /// A request within a dialog that nobody here knows.
     pub unknown_dialog: UnknownDialog,
-    /// Answers to datagrams that are no proper messages, of this lane, per second; beyond, they are dropped.
+    /// Answers to malformed requests of trunks, of this lane, per second; beyond, they are dropped.
     pub malformed_answers_per_s: u32,
     /// The same to one source address.
     pub malformed_answers_per_source_s: u32,
+    /// Answers to sources that are no trunk, of this lane, per second; beyond, what they send is dropped.
+    pub stranger_answers_per_s: u32,
+    /// The same to one source address.
+    pub stranger_answers_per_source_s: u32,
     /// Methods answered 405.
     pub refuse_methods: Vec<Vec<u8>>,
     /// When a record must be on disk.
@@ -119,6 +124,8 @@ impl Default for Policy {
             unknown_dialog: UnknownDialog::Refuse,
             malformed_answers_per_s: 500,
             malformed_answers_per_source_s: 50,
+            stranger_answers_per_s: 500,
+            stranger_answers_per_source_s: 50,
             refuse_methods: [&b"REGISTER"[..], b"SUBSCRIBE", b"PUBLISH"]
                 .map(<[u8]>::to_vec)
                 .to_vec(),

@@ -122,15 +122,6 @@ impl CookieKeys {
     }
 }
 
-/// Lane and boot generation of a cookie, unverified: good enough to choose a lane.
-pub(crate) fn lane_of(text: &[u8]) -> Option<(u8, u32)> {
-    let bytes = decode(text)?;
-    Some((
-        bytes[1],
-        u32::from_be_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]),
-    ))
-}
-
 fn decode(text: &[u8]) -> Option<[u8; COOKIE_LEN]> {
     if text.len() != TEXT_LEN {
         return None;
@@ -205,7 +196,6 @@ mod tests {
             keys.open(&text, b"call@host", Some(b"bob"), Some(b"alice")),
             Some((cookie(), Side::Callee))
         );
-        assert_eq!(lane_of(&text), Some((3, 77)));
     }
 
     #[test]

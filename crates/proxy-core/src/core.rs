@@ -22,7 +22,8 @@ use crate::{
 use accounting::Cause;
 use routing::Snapshot;
 use sip_parser::{Edits, HeaderTable, Message, Method, is_keepalive, parse_datagram};
-use std::{mem, net::SocketAddr, rc::Rc, sync::Arc};
+use siphasher::sip::SipHasher24;
+use std::{hash::Hasher as _, mem, net::SocketAddr, rc::Rc, sync::Arc};
 use transaction_layer::{
     Flow, RequestArrival, ResponseArrival, TimerWheel, TransactionEvent, Transactions,
 };
@@ -40,7 +41,10 @@ pub struct ProxyCore {
     pub(crate) names: Names,
     pub(crate) refused: Refused,
     pub(crate) refused_timer: bool,
+    /// Answers to malformed requests of trunks.
     pub(crate) answers: AnswerBudget,
+    /// Answers to sources that are no trunk, whatever they ask.
+    pub(crate) stranger_answers: AnswerBudget,
     pub(crate) stats: Stats,
     pub(crate) branches: BranchMint,
     pub(crate) loops: LoopDigest,
@@ -70,13 +74,20 @@ impl ProxyCore {
     /// A core without calls.
     #[must_use]
     pub fn new(config: CoreConfig, snapshot: Arc<Snapshot>) -> Self {
+        // What one of these gives away to those who see its work tells nothing about the others.
+        let key = |purpose: &[u8]| {
+            let mut key = SipHasher24::new_with_keys(config.seed, config.hash_seed);
+            key.write(purpose);
+            key.finish()
+        };
+        let policy = &config.policy;
         Self {
             snapshot: Rc::new(snapshot),
             draining: false,
             transactions: Transactions::with_limit(
                 config.timers,
-                config.seed,
-                config.policy.transactions_max,
+                key(b"transactions"),
+                policy.transactions_max,
             ),
             contexts: Contexts::default(),
             calls: Calls::default(),
@@ -86,18 +97,23 @@ impl ProxyCore {
             refused: Refused::default(),
             refused_timer: false,
             answers: AnswerBudget::new(
-                config.policy.malformed_answers_per_s,
-                config.policy.malformed_answers_per_source_s,
-                config.seed,
+                policy.malformed_answers_per_s,
+                policy.malformed_answers_per_source_s,
+                key(b"answers"),
+            ),
+            stranger_answers: AnswerBudget::new(
+                policy.stranger_answers_per_s,
+                policy.stranger_answers_per_source_s,
+                key(b"stranger answers"),
             ),
             stats: Stats::default(),
-            branches: BranchMint::new(config.lane, config.boot, config.seed),
+            branches: BranchMint::new(config.lane, config.boot, config.hash_seed),
             loops: LoopDigest::new(&config.cookie_key, &config.node),
             loop_text: NO_LOOP,
             as_received: None,
             keys: CookieKeys::new(&config.cookie_key, config.cookie_key_previous.as_ref()),
             own: Own::new(&config),
-            rng: fastrand::Rng::with_seed(config.seed),
+            rng: fastrand::Rng::with_seed(key(b"identifiers")),
             table: HeaderTable::default(),
             inner_table: HeaderTable::default(),
             edits: Edits::new(),

@@ -11,7 +11,6 @@ use crate::{
     cookie::Side,
     core::ProxyCore,
     fork::NewBranch,
-    forward::NextHop,
     output::{JobKind, Now, Output},
     park::Parked,
     passing::Way,
@@ -20,7 +19,7 @@ use crate::{
     stats::Stat,
 };
 use accounting::{Cause, Record, Updated};
-use sip_parser::{ContactValue, Message, Method, Uri, parse_datagram};
+use sip_parser::{ContactValue, Message, Method, parse_datagram};
 use std::{iter, mem};
 use transaction_layer::{Flow, Transport};
 use uuid::Uuid;
@@ -205,17 +204,17 @@ impl ProxyCore {
             return;
         }
         let id = context.call.unwrap_or_default();
-        let Some(call) = self.calls.at(id) else {
+        if self.calls.at(id).is_none() {
             return self.finish_in_dialog_here(now, name, 481, out);
-        };
+        }
         if context.cancelled {
             return self.finish_in_dialog_here(now, name, 487, out);
         }
         //= RFC 3262 §4: a PRACK goes to the callee of the dialog that its tags name, early ones too
-        let Some(leg) = call.leg(dialog, from.other()) else {
+        let Some(hop) = self.hop_toward(now, id, dialog, from.other()) else {
             return;
         };
-        match self.leg_hop(now, leg) {
+        match hop {
             Ok(flow) => {
                 self.send_branch(now, name, NewBranch::alone(flow), out);
             }
@@ -224,43 +223,6 @@ impl ProxyCore {
                 self.park_call(now, id, Held::Request(name), kind, patience_us, out);
             }
             Err(None) => self.on_dialog_silence_of(now, name, 503, out),
-        }
-    }
-
-    /// The flow toward a leg: its first route, else its remote target. `Err` holds the question to ask first, if any.
-    ///
-    /// A name that does not resolve leads to where the leg was last heard, which RFC 3263 does not know: a resolver
-    /// that is down must not leave a call that one side cannot end.
-    //= departs RFC 3263 §4: within a dialog, a name that does not resolve leads to where the peer was last heard;
-    //=   because a dead resolver must not leave a call that one side cannot end
-    pub(crate) fn leg_hop(&self, now: Now, leg: &Leg) -> Result<Flow, Option<JobKind>> {
-        let route = leg
-            .routes
-            .first()
-            .and_then(|route| sip_parser::NameAddr::parse(route).ok());
-        let uri = route.map_or(leg.target.as_slice(), |route| route.uri);
-        match self.uri_hop(now, uri, leg.flow.listener) {
-            Err(None) => self.flow_to(leg.flow.remote, leg.flow.listener).ok_or(None),
-            found => found,
-        }
-    }
-
-    pub(crate) fn uri_hop(
-        &self,
-        now: Now,
-        uri: &[u8],
-        listener: u16,
-    ) -> Result<Flow, Option<JobKind>> {
-        let Ok(Uri::Sip(uri)) = Uri::parse(uri) else {
-            return Err(None);
-        };
-        //= RFC 3261 §16.6(7): a maddr takes the place of the host
-        let maddr = uri.params.get(b"maddr").and_then(sip_parser::Host::parse);
-        let host = maddr.unwrap_or(uri.host);
-        match self.next_hop(now, &host, uri.port, Transport::Udp) {
-            NextHop::Address(address) => self.flow_to(address, listener).ok_or(None),
-            NextHop::Unresolvable => Err(None),
-            NextHop::Ask(kind) => Err(Some(kind)),
         }
     }
 

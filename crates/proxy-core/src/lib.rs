@@ -25,6 +25,7 @@ mod forward;
 mod hunt;
 mod loops;
 mod names;
+mod next_hop;
 mod output;
 mod overdue;
 mod own_bye;

@@ -112,7 +112,9 @@ impl ProxyCore {
             Side::Callee => (call.to_uri.clone(), call.from_uri.clone()),
         };
         let call_id = call.call_id.clone();
-        let Some(flow) = self.known_flow(now, &leg) else {
+        // Without asking anybody: its route or target, else where it was last heard.
+        let known = self.hop_toward(now, id, dialog, to).and_then(Result::ok);
+        let Some(flow) = known.or_else(|| self.flow_to(leg.flow.remote, leg.flow.listener)) else {
             return;
         };
         let advertise = self
@@ -157,13 +159,6 @@ impl ProxyCore {
             &mut out.outbox,
         );
         self.recycle(bytes);
-    }
-
-    /// Where a leg is, without asking anybody: its route or target, else where it was last heard.
-    fn known_flow(&self, now: Now, leg: &Leg) -> Option<Flow> {
-        self.leg_hop(now, leg)
-            .ok()
-            .or_else(|| self.flow_to(leg.flow.remote, leg.flow.listener))
     }
 
     /// Takes up a call that was answered before this process began. Before any traffic.

@@ -12,6 +12,7 @@ use crate::{
     output::{Job, JobAnswer, JobFailure, JobKind, Now, Output},
     stats::Stat,
 };
+use routing::GatewayHost;
 use slab::Slab;
 use transaction_layer::{Flow, TimerId};
 use uuid::Uuid;
@@ -163,6 +164,14 @@ impl ProxyCore {
         true
     }
 
+    /// Whether a gateway is configured by this name.
+    fn names_gateway(&self, name: &Name) -> bool {
+        self.snapshot.gateways().any(|(_, gateway)| {
+            matches!(&gateway.host, GatewayHost::Name { host, port }
+                if *port == name.port && host.eq_ignore_ascii_case(&name.host))
+        })
+    }
+
     /// A job has ended, one way or the other.
     pub(crate) fn on_job_answer(&mut self, now: Now, id: u64, answer: JobAnswer, out: &mut Output) {
         let Some(job) = self.jobs.remove(id) else {
@@ -177,13 +186,15 @@ impl ProxyCore {
         }
         let resolving = job.name.is_some();
         if let Some(name) = job.name {
+            let of_gateway = self.names_gateway(&name);
             match &answer {
                 JobAnswer::Resolved { addresses, ttl_s } => {
+                    let addresses = addresses.clone();
                     self.names
-                        .learn(now.mono_us, name, addresses.clone(), *ttl_s);
+                        .learn(now.mono_us, name, of_gateway, addresses, *ttl_s);
                 }
                 // The resolver is at fault, not the name: what it said before is good for a while longer.
-                _ => self.names.keep_stale(now.mono_us, name),
+                _ => self.names.keep_stale(now.mono_us, name, of_gateway),
             }
         } else if matches!(job.parked, Parked::Call(_) | Parked::Final { .. })
             && !matches!(answer, JobAnswer::Committed)

@@ -3,6 +3,7 @@
 //! A cookie opens the way between its two trunks and no other; without one the operator must have allowed it.
 
 use crate::{
+    ack::AckInHand,
     context::{ContextRef, Role},
     cookie::{Cookie, Side},
     core::ProxyCore,
@@ -15,7 +16,7 @@ use crate::{
 };
 use accounting::Cause;
 use routing::GatewayHost;
-use sip_parser::{Edits, Message, parse_datagram};
+use sip_parser::{Message, parse_datagram};
 use std::{mem, net::IpAddr};
 use transaction_layer::{Flow, Transport};
 
@@ -74,7 +75,7 @@ impl ProxyCore {
 
     /// Where a request that no call of ours stands behind says it wants to go.
     pub(crate) fn passing_hop(
-        &self,
+        &mut self,
         now: Now,
         request: &Message<'_>,
         listener: u16,
@@ -85,7 +86,7 @@ impl ProxyCore {
         if self.own.is_uri(uri) {
             return Err(None);
         }
-        self.uri_hop(now, uri, listener)
+        self.hop_of_uri(now, uri, listener)
     }
 
     /// The first Route that is not ours, else the request URI.
@@ -194,16 +195,16 @@ impl ProxyCore {
     }
 
     /// Sends an ACK on by its own Route and request URI; `asked`, how many names of gateways were asked for, is there
-    /// once it has waited.
+    /// once it has waited. `false` when it leads nowhere, which is counted.
     pub(crate) fn forward_passing_ack(
         &mut self,
         now: Now,
-        ack: &Message<'_>,
-        flow: &Flow,
+        hand: &AckInHand<'_>,
         cookie: Option<(Cookie, Side)>,
         asked: Option<u16>,
         out: &mut Output,
-    ) {
+    ) -> bool {
+        let (ack, flow) = (hand.ack, hand.flow);
         let from = flow.remote.ip();
         let way = |core: &Self, to: Option<IpAddr>| {
             cookie.as_ref().map_or(Way::Open, |cookie| {
@@ -217,24 +218,24 @@ impl ProxyCore {
         match hop {
             Ok(to) => match way(self, Some(to.remote.ip())) {
                 Way::Open => {
-                    let branch = self.branches.next(&self.loop_text_of_ack(ack, flow));
-                    let mut edits = Edits::new();
-                    self.edit_hop(ack, flow, &to, &branch, &mut edits);
-                    crate::breadth::write_whole(ack, &mut edits);
-                    self.edit_own_routes(ack, &mut edits);
-                    out.outbox
-                        .push_with(&to, |bytes| sip_parser::write_message(ack, &edits, bytes));
+                    self.push_ack(hand, &to, out, |core, edits| {
+                        core.edit_own_routes(ack, edits);
+                    });
+                    true
                 }
                 not_open => self.stop_passing_ack(now, ack, flow, cookie, not_open, out),
             },
             Err(Some(kind)) if asked.is_none() => {
-                self.stop_passing_ack(now, ack, flow, cookie, Way::Ask(kind, 0), out);
+                self.stop_passing_ack(now, ack, flow, cookie, Way::Ask(kind, 0), out)
             }
-            Err(_) => self.stats.count(Stat::NextHopUnknown),
+            Err(_) => {
+                self.stats.count(Stat::NextHopUnknown);
+                false
+            }
         }
     }
 
-    /// An ACK whose way is not open waits for a name, or is dropped.
+    /// An ACK whose way is not open waits for a name, or is dropped: `false`.
     fn stop_passing_ack(
         &mut self,
         now: Now,
@@ -243,9 +244,10 @@ impl ProxyCore {
         cookie: Option<(Cookie, Side)>,
         way: Way,
         out: &mut Output,
-    ) {
+    ) -> bool {
         let Way::Ask(kind, asked) = way else {
-            return self.stats.count(Stat::NextHopUnknown);
+            self.stats.count(Stat::NextHopUnknown);
+            return false;
         };
         let parked = Parked::Ack {
             bytes: ack.bytes().to_vec(),
@@ -255,6 +257,7 @@ impl ProxyCore {
         };
         let patience_us = self.config.policy.resolve_deadline_us;
         self.park(now, parked, kind, patience_us, out);
+        true
     }
 
     pub(crate) fn resume_passing_ack(
@@ -268,7 +271,8 @@ impl ProxyCore {
     ) {
         let mut table = mem::take(&mut self.inner_table);
         if let Ok(ack) = parse_datagram(bytes, &mut table) {
-            self.forward_passing_ack(now, &ack, flow, cookie, Some(asked), out);
+            let hand = self.ack_in_hand(&ack, flow);
+            self.forward_passing_ack(now, &hand, cookie, Some(asked), out);
         }
         self.inner_table = table;
     }

@@ -18,7 +18,11 @@ use sip_parser::{
     salvage, write_response,
 };
 use siphasher::sip::SipHasher24;
-use std::{hash::Hasher as _, mem, net::IpAddr};
+use std::{
+    hash::Hasher as _,
+    mem,
+    net::{IpAddr, SocketAddr},
+};
 use transaction_layer::{Flow, reply_flow};
 
 /// A refusal: what upstream hears, and why.
@@ -151,6 +155,13 @@ impl Own {
         self.names.iter().any(|name| name.ip == Some(ip))
     }
 
+    /// Whether `address` is that of one of our listeners.
+    pub(crate) fn is_listener(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        let mut names = self.names.iter();
+        names.any(|name| name.port == address.port() && name.ip == Some(ip))
+    }
+
     /// Whether a SIP URI names us.
     pub(crate) fn is_uri(&self, uri: &[u8]) -> bool {
         matches!(Uri::parse(uri), Ok(Uri::Sip(sip)) if self.is(&sip.host, sip.port))
@@ -240,10 +251,42 @@ impl ProxyCore {
         if request.method() == Method::Invite && request.to_tag().is_none() {
             self.count_refused(now, flow, reject.cause, customer);
         }
-        if reject.cause == Cause::BadRequest && !self.answers.take(now.mono_us, flow.remote.ip()) {
-            return self.stats.count(Stat::RefusalsLimited);
+        self.answer_if_due(now, request, flow, reject, out);
+    }
+
+    /// Answers without a transaction, as often as the source may be answered: an answer is larger than a request need be,
+    /// and a source can be forged.
+    pub(crate) fn answer_if_due(
+        &mut self,
+        now: Now,
+        request: &Message<'_>,
+        flow: &Flow,
+        reply: &Reject,
+        out: &mut Output,
+    ) {
+        if self.may_answer(now, flow, reply.cause) {
+            self.reply_statelessly(request, flow, reply, out);
+        } else {
+            self.stats.count(Stat::RefusalsLimited);
         }
-        self.reply_statelessly(request, flow, reject, out);
+    }
+
+    /// Whether the source may have one more answer. A trunk always may, but for malformed requests; sources that are no
+    /// trunk share a budget of their own, so that they can't use up that of the trunks.
+    fn may_answer(&mut self, now: Now, flow: &Flow, cause: Cause) -> bool {
+        let ip = flow.remote.ip();
+        // Where a customer is told by a tech prefix, its address is no sign of a trunk.
+        let is_trunk = cause != Cause::UnknownSource && self.is_trunk_source(ip);
+        match (is_trunk, cause) {
+            (true, Cause::BadRequest) => self.answers.take(now.mono_us, ip),
+            (true, _) => true,
+            (false, _) => self.stranger_answers.take(now.mono_us, ip),
+        }
+    }
+
+    /// Whether any trunk has this address, or a gateway of a name that resolved to it.
+    fn is_trunk_source(&self, ip: IpAddr) -> bool {
+        self.snapshot.any_trunk_owns_source(ip) || self.names.gateway_has(ip.to_canonical())
     }
 
     /// Refuses like [`Self::refuse`], but for a reason that may pass within a moment: a transaction sees to it that a
@@ -308,7 +351,7 @@ impl ProxyCore {
         self.stats.parse_error(error.kind.as_str());
         let mut table = mem::take(&mut self.inner_table);
         match salvage(bytes, &mut table) {
-            Some(_) if !self.answers.take(now.mono_us, flow.remote.ip()) => {
+            Some(_) if !self.may_answer(now, flow, Cause::BadRequest) => {
                 self.stats.count(Stat::ParseLimited);
             }
             Some(request) => {
@@ -333,10 +376,20 @@ impl ProxyCore {
 
     /// Answers an OPTIONS to the proxy itself (RFC 3261 §11.2): 200, or 503 while draining.
     //= RFC 3261 §11.2: an OPTIONS to the proxy itself is answered as an INVITE would be: 200, or 503 while draining
-    pub(crate) fn answer_options(&mut self, request: &Message<'_>, flow: &Flow, out: &mut Output) {
+    pub(crate) fn answer_options(
+        &mut self,
+        now: Now,
+        request: &Message<'_>,
+        flow: &Flow,
+        out: &mut Output,
+    ) {
         let mut reply = Reject::new(if self.draining { 503 } else { 200 }, Cause::Draining);
-        reply.header = Some((b"Allow", self.own.allow.clone()));
-        self.reply_statelessly(request, flow, &reply, out);
+        //= departs RFC 3261 §11.2: only a trunk is told in Allow which methods are taken; because to a forged source the
+        //=   answer would be much larger than the question
+        if self.is_trunk_source(flow.remote.ip()) {
+            reply.header = Some((b"Allow", self.own.allow.clone()));
+        }
+        self.answer_if_due(now, request, flow, &reply, out);
     }
 
     /// Ends the server transaction of a context with a response of our own, or without a word: RFC 4320 §4.2, nobody

@@ -94,12 +94,21 @@ impl ProxyCore {
     /// more than a few octets, when it has it already.
     pub(crate) fn without_strict_route(&self, request: &Message<'_>) -> Option<Vec<u8>> {
         let uri = request.request_uri();
-        memchr(b';', uri)?;
+        let rest = uri.get(memchr(b';', uri)? + 1..)?;
+        if !names_any_of(rest, &[cookie::PARAM, b"maddr"]) {
+            return None;
+        }
         let Ok(Uri::Sip(parsed)) = Uri::parse(uri) else {
             return None;
         };
         let mut edits = Edits::new();
-        if parsed.params.contains(cookie::PARAM) && self.own.is(&parsed.host, parsed.port) {
+        // A URI of ours has a cookie that verifies; anybody can write the parameter.
+        let is_ours = || {
+            parsed.params.contains(cookie::PARAM)
+                && self.own.is(&parsed.host, parsed.port)
+                && self.cookie_in(uri, request).is_some()
+        };
+        if is_ours() {
             self.undo_strict_route(request, &mut edits)?;
         } else if parsed.params.contains(b"maddr") {
             edits.set_request_uri(request, &without_our_maddr(&self.own, uri)?);
@@ -126,6 +135,16 @@ impl ProxyCore {
         edits.set_routes(request, &routes);
         Some(())
     }
+}
+
+/// Whether anything between semicolons begins with one of these names; a parse finds out whether it is a parameter.
+fn names_any_of(text: &[u8], names: &[&[u8]]) -> bool {
+    text.split(|octet| *octet == b';').any(|part| {
+        names.iter().any(|name| {
+            part.get(..name.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(name))
+        })
+    })
 }
 
 //= RFC 3261 §16.4: a maddr of the Request-URI that names us is stripped, with the port and the transport

@@ -33,7 +33,8 @@ stats! {
     ParseDropped => "parse_dropped",
     /// Outcome: did not parse, answered 400 (505, 513).
     ParseAnswered => "parse_answered",
-    /// Outcome: did not parse, and had its share of answers before (`proxy.malformed_answers_per_s`): dropped.
+    /// Outcome: did not parse, and had its share of answers before (`proxy.malformed_answers_per_s`, for sources that
+    /// are no trunk `proxy.stranger_answers_per_s`): dropped.
     ParseLimited => "parse_limited",
     /// Outcome: a new request, handled (forwarded, answered or held).
     RequestsNew => "requests_new",
@@ -95,7 +96,7 @@ stats! {
     HeldOverflow => "held_overflow",
     /// ACKs and requests of a dialog whose next hop could not be found.
     NextHopUnknown => "next_hop_unknown",
-    /// Requests that break a rule answered 400, and had their share of answers before.
+    /// Requests that break a rule answered 400, or came from no trunk, and had their share of answers before.
     RefusalsLimited => "refusals_limited",
     /// Responses that the server transaction no longer took.
     ResponsesTooLate => "responses_too_late",
@@ -107,6 +108,8 @@ stats! {
     AckTimeouts => "ack_timeouts",
     /// Requests refused because the table of transactions or calls is full.
     TablesFull => "tables_full",
+    /// Messages of a dialog whose next hop may not be a target: a multicast, broadcast, loopback or own address.
+    TargetsRefused => "targets_refused",
 }
 
 /// The counters of one lane.

@@ -1,25 +1,33 @@
 //! Which lane owns a datagram, by a look at a few header lines.
 //!
-//! Our token in the top Via (responses) or in the topmost Route (requests within a dialog) names the lane;
-//! without one of this boot, the Call-ID does. A full parse happens only on the owner. A strict router upstream moves our
-//! token from the Route into the Request-URI, where nobody looks: the Call-ID names the lane that it named for the INVITE.
+//! The Call-ID names the lane, for whatever a dialog has to say; the branch in the top Via of a response does so too, since
+//! a peer might write another Call-ID. Nothing that a stranger can make up is believed: the Call-ID is placed by a secret
+//! key, and a branch counts when its check is right. A full parse happens only on the owner.
 
-use crate::{branch, cookie};
-use memchr::{memchr, memmem};
+use crate::branch;
+use memchr::memchr;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher as _;
 
-/// What kind of message a datagram seems to be; a full ring keeps room for all but [`SteerKind::New`].
+/// What kind of message a datagram seems to be; see [`SteerKind::is_begun`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SteerKind {
-    /// A response.
+    /// A response to a request of ours.
     Response,
     /// ACK, BYE, CANCEL and whatever has a To-tag: work that was begun.
     InDialog,
     /// A request that begins something.
     New,
-    /// Keep-alives and garbage.
+    /// Keep-alives, garbage, and responses to nothing that this process sent.
     Other,
+}
+
+impl SteerKind {
+    /// Whether it belongs to work that was begun, for which a full ring keeps room.
+    #[must_use]
+    pub fn is_begun(self) -> bool {
+        matches!(self, Self::Response | Self::InDialog)
+    }
 }
 
 /// The owner of a datagram.
@@ -61,33 +69,29 @@ pub fn owner(bytes: &[u8], lanes: u8, boot: u32, hash_seed: u64) -> Steer {
         .get(..8)
         .is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/2.0 "));
     let mut call_id: &[u8] = b"";
-    let mut token = None;
-    let mut looked_at_token = false;
+    let mut via: Option<&[u8]> = None;
     let mut to_tag = false;
     for (name, value) in Lines(bytes).skip(1).filter_map(split) {
         match name {
             [b'i' | b'I'] => call_id = value,
             name if name.eq_ignore_ascii_case(b"call-id") => call_id = value,
-            [b'v' | b'V'] if response && !looked_at_token => {
-                (token, looked_at_token) = (via_token(value), true)
-            }
-            name if response && !looked_at_token && name.eq_ignore_ascii_case(b"via") => {
-                (token, looked_at_token) = (via_token(value), true);
-            }
-            name if !response && !looked_at_token && name.eq_ignore_ascii_case(b"route") => {
-                (token, looked_at_token) = (route_token(value), true);
-            }
+            [b'v' | b'V'] => via = via.or(Some(value)),
+            name if name.eq_ignore_ascii_case(b"via") => via = via.or(Some(value)),
             [b't' | b'T'] => to_tag = has_tag(value),
             name if name.eq_ignore_ascii_case(b"to") => to_tag = has_tag(value),
             _ => {}
         }
     }
-    let lane = match token {
-        Some((lane, token_boot)) if token_boot == boot && lane < lanes => lane,
-        _ => lane_of_call_id(call_id, lanes, hash_seed),
-    };
-    let kind = if response {
+    let by_branch = via
+        .filter(|_| response)
+        .and_then(via_branch)
+        .and_then(|text| branch::lane_of(text, boot, hash_seed))
+        .filter(|lane| *lane < lanes);
+    let lane = by_branch.unwrap_or_else(|| lane_of_call_id(call_id, lanes, hash_seed));
+    let kind = if by_branch.is_some() {
         SteerKind::Response
+    } else if response {
+        SteerKind::Other
     } else if to_tag
         || [&b"ACK "[..], b"BYE ", b"CANCEL "]
             .iter()
@@ -130,38 +134,46 @@ fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     ))
 }
 
-fn via_token(value: &[u8]) -> Option<(u8, u32)> {
+/// The branch of the first value of a Via.
+fn via_branch(value: &[u8]) -> Option<&[u8]> {
     let first = value.split(|b| *b == b',').next()?;
-    let at = memmem::find(first, b"branch=")? + b"branch=".len();
-    let rest = &first[at..];
-    let end = rest
-        .iter()
-        .position(|b| !b.is_ascii_alphanumeric())
-        .unwrap_or(rest.len());
-    branch::lane_of(&rest[..end])
+    first
+        .split(|b| *b == b';')
+        .skip(1)
+        .find_map(|param| value_of(param, b"branch"))
 }
 
-/// The cookie is the first URI parameter of its name, in any case, as the owner's parser will read it.
-fn route_token(value: &[u8]) -> Option<(u8, u32)> {
-    let uri = &value[..memchr(b'>', value).unwrap_or(value.len())];
-    let text = uri.split(|b| *b == b';').skip(1).find_map(|param| {
-        let equals = memchr(b'=', param)?;
-        param[..equals]
-            .trim_ascii()
-            .eq_ignore_ascii_case(cookie::PARAM)
-            .then(|| &param[equals + 1..])
-    })?;
-    let end = memchr(b'?', text).unwrap_or(text.len());
-    cookie::lane_of(text[..end].trim_ascii())
-}
-
+/// Whether a To has the parameter `tag`: outside of the URI, of the display name, and of other parameters' values.
 fn has_tag(value: &[u8]) -> bool {
-    memmem::find(value, b"tag=").is_some()
+    let (mut quoted, mut in_uri, mut escaped) = (false, false, false);
+    let mut outside = value.split(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' if !in_uri => quoted = !quoted,
+            b'<' if !quoted => in_uri = true,
+            b'>' if !quoted => in_uri = false,
+            b';' if !quoted && !in_uri => return true,
+            _ => {}
+        }
+        false
+    });
+    outside.any(|param| value_of(param, b"tag").is_some())
+}
+
+/// The value of a parameter, when that is its name.
+fn value_of<'b>(param: &'b [u8], name: &[u8]) -> Option<&'b [u8]> {
+    let equals = memchr(b'=', param)?;
+    param[..equals]
+        .trim_ascii()
+        .eq_ignore_ascii_case(name)
+        .then(|| param[equals + 1..].trim_ascii())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cookie;
 
     const BOOT: u32 = 99;
 
@@ -172,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_response_goes_to_the_lane_in_its_branch() {
-        let mut mint = branch::BranchMint::new(2, BOOT, 1);
+        let mut mint = branch::BranchMint::new(2, BOOT, 5);
         let branch = mint.next(&crate::loops::NO_LOOP);
         let text = format!(
             "SIP/2.0 200 OK\r\nv: SIP/2.0/UDP h;branch={};rport=5060, SIP/2.0/UDP x\r\ni: abc@h\r\n\r\n",
@@ -191,6 +203,10 @@ mod tests {
         // Of another boot, or of a lane that is gone: the Call-ID decides.
         let by_call_id = lane_of_call_id(b"abc@h", 2, 5);
         assert_eq!(owner(text.as_bytes(), 2, BOOT, 5).lane, by_call_id);
+        assert_eq!(
+            owner(text.as_bytes(), 4, BOOT + 1, 5).kind,
+            SteerKind::Other
+        );
         assert_eq!(
             owner(text.as_bytes(), 4, BOOT + 1, 5).lane,
             lane_of_call_id(b"abc@h", 4, 5)
@@ -223,23 +239,70 @@ mod tests {
     }
 
     #[test]
-    fn a_route_with_our_cookie_names_the_lane() {
-        let keys = cookie::CookieKeys::new(&[1; 16], None);
-        let cookie = cookie::Cookie {
-            lane: 3,
-            boot: BOOT,
-            node: 0,
-            cdr_id: uuid::Uuid::nil(),
-            customer: 1,
-            vendor: 2,
-            expires_s: 0,
+    fn a_branch_that_we_did_not_make_names_no_lane_and_has_no_room_kept_for_it() {
+        let genuine = branch::BranchMint::new(2, BOOT, 5).next(&crate::loops::NO_LOOP);
+        // The lane and the boot are right, the check is of another key.
+        let guessed = branch::BranchMint::new(2, BOOT, 6).next(&crate::loops::NO_LOOP);
+        let ids: Vec<String> = (0..64).map(|n| format!("{n}@h")).collect();
+        let ask = |param: &str, branch: &[u8], id: &str| {
+            let branch = String::from_utf8_lossy(branch);
+            let text = format!(
+                "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;{param}={branch}\r\nCall-ID: {id}\r\n\r\n"
+            );
+            owner(text.as_bytes(), 4, BOOT, 5)
         };
-        let text = keys.seal(&cookie, b"abc@h", b"t");
-        let route = format!(
-            "Route: <sip:h:5060;lr;tdm={}>\r\n",
-            String::from_utf8_lossy(&text)
-        );
-        assert_eq!(owner(&request(&route), 4, BOOT, 5).lane, 3);
+        for id in &ids {
+            let steer = ask("branch", &guessed, id);
+            assert_eq!(steer.lane, lane_of_call_id(id.as_bytes(), 4, 5));
+            assert!(!steer.kind.is_begun());
+            assert!(!ask("xbranch", &genuine, id).kind.is_begun());
+            let steer = ask("Branch", &genuine, id);
+            assert_eq!((steer.lane, steer.kind.is_begun()), (2, true));
+        }
+    }
+
+    #[test]
+    fn a_route_chooses_no_lane() {
+        let keys = cookie::CookieKeys::new(&[1; 16], None);
+        for lane in 0..4 {
+            let cookie = cookie::Cookie {
+                lane,
+                boot: BOOT,
+                node: 0,
+                cdr_id: uuid::Uuid::nil(),
+                customer: 1,
+                vendor: 2,
+                expires_s: 0,
+            };
+            let text = keys.seal(&cookie, b"abc@h", b"t");
+            let text = String::from_utf8_lossy(&text);
+            for tag in ["", ";tag=1"] {
+                let lines = format!("Route: <sip:h:5060;lr;tdm={text}>\r\nTo: <sip:x>{tag}\r\n");
+                assert_eq!(
+                    owner(&request(&lines), 4, BOOT, 5).lane,
+                    lane_of_call_id(b"abc@h", 4, 5)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_tag_of_the_to_itself_tells_work_that_was_begun() {
+        for (to, begun) in [
+            ("<sip:x>;tag=1", true),
+            ("<sip:x>;TAG=1", true),
+            ("<sip:x> ; Tag = 1", true),
+            ("\"a\\\";b\" <sip:x;y=z>;a=\"<\";tag=1", true),
+            ("sip:x;tag=1", true),
+            ("<sip:x>;xtag=1", false),
+            ("<sip:x;tag=1>", false),
+            ("\";tag=1\" <sip:x>", false),
+            ("<sip:x>;a=\";tag=1\"", false),
+            ("<sip:tag=1@x>", false),
+        ] {
+            let steer = owner(&request(&format!("To: {to}\r\n")), 4, BOOT, 5);
+            assert_eq!(steer.kind.is_begun(), begun, "{to}");
+        }
     }
 
     #[test]

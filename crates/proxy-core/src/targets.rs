@@ -51,7 +51,7 @@ impl ProxyCore {
             return self.refuse(now, request, flow, &reject, None, out);
         }
         if self.is_for_us(request) {
-            return self.answer_options(request, flow, out);
+            return self.answer_options(now, request, flow, out);
         }
         let invite = method == Method::Invite;
         if invite {
@@ -92,6 +92,16 @@ impl ProxyCore {
             Ok(session) => session,
             Err(reject) => return self.refuse(now, request, flow, &reject, name, out),
         };
+        //= RFC 3261 §8.2.2.2: one INVITE that has come by many ways is refused with 482, here when they are more than a
+        //=   spiral makes
+        if invite
+            && self
+                .calls
+                .has_too_many_of(request.call_id(), request.from_tag().unwrap_or_default())
+        {
+            let reject = Reject::new(482, Cause::LoopDetected);
+            return self.refuse(now, request, flow, &reject, name, out);
+        }
         let admitted = self.admit(now, customer, invite);
         let context = match admitted {
             Ok(()) => self.open_context(now, request, flow, Role::Initial, out),

@@ -21,21 +21,22 @@ impl ProxyCore {
         flow: &Flow,
         out: &mut Output,
     ) {
-        if let Err(reject) = self.validate(request) {
-            return self.refuse(now, request, flow, &reject, None, out);
-        }
         let Some(loose) = self.without_strict_route(request) else {
-            return self.on_valid_request(now, request, flow, out);
+            return self.on_loose_request(now, request, flow, out);
         };
         let mut table = HeaderTable::default();
         if let Ok(loose) = parse_datagram(&loose, &mut table) {
             self.as_received = Some(request.bytes().to_vec());
-            self.on_valid_request(now, &loose, flow, out);
+            self.on_loose_request(now, &loose, flow, out);
             self.as_received = None;
         }
     }
 
-    fn on_valid_request(&mut self, now: Now, request: &Message<'_>, flow: &Flow, out: &mut Output) {
+    /// What is judged is the request as it will be forwarded: its line may have come from the Route of a strict router.
+    fn on_loose_request(&mut self, now: Now, request: &Message<'_>, flow: &Flow, out: &mut Output) {
+        if let Err(reject) = self.validate(request) {
+            return self.refuse(now, request, flow, &reject, None, out);
+        }
         if request.to_tag().is_some() || is_dialog_only(&request.method()) {
             if self.has_looped(request, &Origin::Source(flow.remote)) {
                 let reject = Reject::new(482, Cause::LoopDetected);

@@ -296,6 +296,11 @@ impl<'t> Compiler<'t> {
             }
         }
         owned.values_mut().for_each(OwnedRanges::finish);
+        let mut owned_by_any = OwnedRanges::default();
+        owned
+            .values()
+            .for_each(|ranges| owned_by_any.add_all(ranges));
+        owned_by_any.finish();
         let by_trunk = trunks
             .customers
             .iter()
@@ -323,6 +328,7 @@ impl<'t> Compiler<'t> {
             terms: self.terms,
             sources,
             owned,
+            owned_by_any,
             by_trunk,
             nobody: Nobody::default(),
         }

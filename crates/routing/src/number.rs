@@ -81,8 +81,8 @@ pub fn without_plus(number: &str) -> &str {
 
 /// The number in a raw user part: cut at the first `;`, escapes resolved, a leading `+` kept.
 ///
-/// An escape that is none (`%zz`) stays as it is. Bytes that are not UTF-8 become U+FFFD; such a number is not digits
-/// and therefore matches the empty prefix only.
+/// An escape that is none (`%zz`) stays as it is. Bytes that are not UTF-8 and control characters become U+FFFD; such a
+/// number is not digits and therefore matches the empty prefix only.
 #[must_use]
 pub fn dialled(user: &[u8]) -> NumberText {
     let end = user
@@ -106,8 +106,11 @@ pub fn dialled(user: &[u8]) -> NumberText {
         }
     }
     match str::from_utf8(&number) {
-        Ok(_) => NumberText(number),
-        Err(_) => NumberText::from(&*String::from_utf8_lossy(&number)),
+        Ok(text) if !text.contains(char::is_control) => NumberText(number),
+        _ => {
+            let text = String::from_utf8_lossy(&number);
+            NumberText::from(&*text.replace(char::is_control, "\u{FFFD}"))
+        }
     }
 }
 

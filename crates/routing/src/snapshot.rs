@@ -271,6 +271,7 @@ pub struct Snapshot {
     pub(crate) terms: Vec<RateTerms>,
     pub(crate) sources: SourceIndex,
     pub(crate) owned: HashMap<TrunkId, OwnedRanges, RandomState>,
+    pub(crate) owned_by_any: OwnedRanges,
     pub(crate) by_trunk: HashMap<TrunkId, u32, RandomState>,
     pub(crate) customers_by_name: HashMap<String, u32, RandomState>,
     pub(crate) vendors_by_name: HashMap<String, u32, RandomState>,
@@ -438,6 +439,12 @@ impl Snapshot {
         self.owned
             .get(&trunk)
             .is_some_and(|ranges| ranges.contains(address))
+    }
+
+    /// Whether an address belongs to any trunk, in the sense of [`Self::trunk_owns_source`].
+    #[must_use]
+    pub fn any_trunk_owns_source(&self, address: IpAddr) -> bool {
+        self.owned_by_any.contains(address)
     }
 
     /// The customer of a trunk.

@@ -127,6 +127,11 @@ impl OwnedRanges {
         .push(net.range());
     }
 
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        self.v4.extend_from_slice(&other.v4);
+        self.v6.extend_from_slice(&other.v6);
+    }
+
     /// Sorts and joins what was added; needed once before [`Self::contains`].
     pub(crate) fn finish(&mut self) {
         for ranges in [&mut self.v4, &mut self.v6] {

@@ -48,8 +48,8 @@ lane_stats! {
     TakenOver => "taken_over", "Datagrams taken over from the lane that received them.";
     /// Other lanes woken for a hand-off.
     LanesWoken => "lanes_woken", "Wake-ups of other lanes for a batch of hand-offs.";
-    /// New requests dropped because the owner's ring was full up to its reserve.
-    RingOverflowNew => "ring_overflow_new", "New requests dropped because the owner's ring was full up to its reserve.";
+    /// New requests, and what belongs to nothing that was begun, dropped because the owner's ring was full up to its reserve.
+    RingOverflowNew => "ring_overflow_new", "New requests, and what belongs to nothing that was begun, dropped because the owner's ring was full up to its reserve.";
     /// Responses and in-dialog requests dropped because the owner's ring was full.
     RingOverflowKept => "ring_overflow_kept", "Responses and in-dialog requests dropped because the owner's ring was full.";
     /// Datagrams the kernel dropped because a socket's receive buffer was full.

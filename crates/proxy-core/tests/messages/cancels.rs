@@ -149,3 +149,20 @@ fn a_cancel_that_finds_the_answer_of_a_re_invite_waiting_for_its_turn_comes_too_
     bench.send(VENDOR, &reply(&bye.text, 200, "", ""));
     bench.rest();
 }
+
+//= proves RFC 3261 §9.2
+#[test]
+fn a_cancel_of_an_invite_that_was_refused_for_a_limit_is_answered_200() {
+    let mut bench = Bench::new(&Routes {
+        customers: "name,rate_sheet,routing_plan,channel_limit\nacme,acme,plan,0\n",
+        ..ONE_VENDOR
+    });
+    let invite = bench.invite();
+    let sent = bench.send(CALLER, &invite);
+    assert_eq!(summary(&sent), [(CALLER.to_owned(), "503")]);
+    let cancel = beside(&invite, "CANCEL", "<sip:4930123@192.0.2.1>", "");
+    let sent = bench.send(CALLER, &cancel);
+    assert_eq!(summary(&sent), [(CALLER.to_owned(), "200")]);
+    let sent = bench.send("198.51.100.11:5060", &cancel);
+    assert_eq!(only(&sent, "481").to.to_string(), "198.51.100.11:5060");
+}

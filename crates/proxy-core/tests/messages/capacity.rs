@@ -39,3 +39,19 @@ fn a_full_table_within_a_dialog_changes_nothing_about_the_call() {
         bench.rest();
     }
 }
+
+//= proves RFC 3261 §8.2.2.2
+#[test]
+fn one_caller_has_so_many_calls_with_one_call_id_and_tag_and_no_more() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    for _ in 0..32 {
+        let invite = bench.invite();
+        only(&bench.send(CALLER, &invite), "INVITE");
+    }
+    let invite = bench.invite();
+    let sent = bench.send(CALLER, &invite);
+    assert_eq!(summary(&sent), [(CALLER.to_owned(), "482")]);
+    // Another caller with the same Call-ID is not held back.
+    let other = bench.invite().replace("tag=caller", "tag=other");
+    only(&bench.send(CALLER, &other), "INVITE");
+}

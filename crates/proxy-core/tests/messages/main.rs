@@ -5,6 +5,7 @@
 
 mod bench;
 
+mod aims;
 mod answers;
 mod breadth;
 mod byes;
@@ -33,6 +34,7 @@ mod ringing;
 mod session_ends;
 mod session_timer;
 mod spiral;
+mod strangers;
 mod strays;
 mod strict;
 mod torture;

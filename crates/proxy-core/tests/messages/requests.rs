@@ -165,3 +165,41 @@ fn a_forwarded_request_is_sent_again_until_it_is_heard() {
     bench.send(VENDOR, &reply(&forwarded, 100, "", ""));
     assert!(bench.wait(2 * SECOND).is_empty());
 }
+
+#[test]
+fn a_record_shows_no_control_characters() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let named = "P-Asserted-Identity: \"a\u{1}\tb\" <sip:1@h>\r\nContact:";
+    let invite = bench.invite();
+    let invite = invite
+        .replacen("4930123@", "4930%00%1b@", 1)
+        .replace("Contact:", named);
+    let sent = bench.send(CALLER, &invite);
+    let refused = reply(
+        &only(&sent, "INVITE").text,
+        486,
+        "callee",
+        "Reason: SIP;text=\"\u{1b}[2J\"\r\n",
+    );
+    bench.send(VENDOR, &refused);
+    bench.rest();
+    let cdr = bench.only_cdr();
+    assert_eq!(cdr.callee, "4930%00%1b");
+    assert_eq!(cdr.callee_routed.as_deref(), Some("4930\u{FFFD}\u{FFFD}"));
+    assert_eq!(cdr.pai.as_deref(), Some("\"a\u{FFFD} b\" <sip:1@h>"));
+    assert_eq!(cdr.reason.as_deref(), Some("SIP;text=\"\u{FFFD}[2J\""));
+}
+
+#[test]
+fn an_id_that_peers_see_is_not_made_of_the_seed_itself() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let invite = bench.invite();
+    bench.send(CALLER, &invite);
+    let id = bench.views()[0].cdr_id;
+    let mut random = [0; 10];
+    fastrand::Rng::with_seed(config().seed).fill(&mut random);
+    let millis = u64::try_from(bench.wall_us() / 1000).unwrap();
+    let guessed = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+    assert_eq!(guessed.get_timestamp(), id.get_timestamp());
+    assert_ne!(guessed, id);
+}

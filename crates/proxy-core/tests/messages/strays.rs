@@ -77,3 +77,25 @@ fn an_ack_passes_with_a_valid_cookie_and_is_dropped_with_none() {
     assert_eq!(bench.stat(Stat::NextHopUnknown), 1);
     let _ = callee;
 }
+
+//= proves RFC 3261 §16.11
+#[test]
+fn an_ack_that_leads_nowhere_counts_as_dropped() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let invite = bench.invite();
+    let sent = bench.send(CALLER, &invite);
+    let contact = "Contact: <sip:callee@media.example>\r\n";
+    let ok = reply(&only(&sent, "INVITE").text, 200, "callee", contact);
+    let sent = bench.send(VENDOR, &ok);
+    let (caller, _) = Dialog::pair(only(&sent, "200"));
+    let mut held = 0;
+    // The first one has the name asked for, and the dialog holds no more than so many behind it.
+    for _ in 0..40 {
+        let ack = bench.request(&caller, "ACK", "sip:callee@media.example", 1, "");
+        assert!(bench.send(CALLER, &ack).is_empty());
+        held = bench.stat(Stat::AcksForwarded);
+    }
+    assert_eq!(bench.stat(Stat::AcksDropped), 40 - held);
+    assert_eq!(bench.stat(Stat::HeldOverflow), 40 - held);
+    assert!((16..=17).contains(&held), "{held}");
+}

@@ -211,3 +211,39 @@ fn a_malformed_route_or_contact_is_answered_400_by_name() {
         assert_eq!(start, Some(format!("SIP/2.0 400 {reason}").as_str()));
     }
 }
+
+//= proves RFC 3261 §16.4
+#[test]
+fn a_cookie_that_we_did_not_make_turns_no_route_into_a_request_line() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let (caller, _) = bench.answered_call();
+    for cookie in ["x".to_owned(), caller.cookie().replace('A', "B")] {
+        let uri = format!("sip:{PROXY};lr;tdm={cookie}");
+        let options = bench
+            .request(&Dialog::caller(""), "OPTIONS", &uri, 1, "")
+            .replace(
+                "Max-Forwards: 70",
+                "Max-Forwards: 0\r\nRoute: <sip:49301@192.0.2.1;lr>",
+            );
+        let sent = bench.send(CALLER, &options);
+        assert_eq!(summary(&sent), [(CALLER.to_owned(), "200")], "it is for us");
+    }
+}
+
+//= proves RFC 3261 §16.4
+//= proves RFC 3261 §16.3(2)
+//= proves RFC 3261 §16.3(3)
+#[test]
+fn what_a_strict_router_sent_is_judged_by_what_would_leave() {
+    let mut bench = Bench::new(&ONE_VENDOR);
+    let (caller, _) = bench.answered_call();
+    for (cseq, target, hops, status) in [
+        (2, "sips:callee@203.0.113.10", 70, "416"),
+        (3, "sip:callee@203.0.113.10", 0, "483"),
+    ] {
+        let info = bench.request(&caller, "INFO", target, cseq, "");
+        let info = info.replace("Max-Forwards: 70", &format!("Max-Forwards: {hops}"));
+        let sent = bench.send(CALLER, &by_strict_router(&caller, &info));
+        assert_eq!(summary(&sent), [(CALLER.to_owned(), status)]);
+    }
+}

@@ -170,6 +170,9 @@ fn owned_ranges_join_networks_that_overlap() {
         owned.add(text.parse::<AddressPattern>().unwrap().net);
     }
     owned.finish();
+    let mut copy = OwnedRanges::default();
+    copy.add_all(&owned);
+    copy.finish();
     for (address, expected) in [
         ("192.0.2.0", true),
         ("192.0.2.127", true),
@@ -184,5 +187,6 @@ fn owned_ranges_join_networks_that_overlap() {
             expected,
             "{address}"
         );
+        assert_eq!(copy.contains(address.parse().unwrap()), expected);
     }
 }

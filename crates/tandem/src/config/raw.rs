@@ -152,6 +152,8 @@ pub(crate) struct RawProxy {
     pub(crate) all_503_becomes: u16,
     pub(crate) malformed_answers_per_s: u32,
     pub(crate) malformed_answers_per_source_s: u32,
+    pub(crate) stranger_answers_per_s: u32,
+    pub(crate) stranger_answers_per_source_s: u32,
     pub(crate) hosts_file: String,
 }
 
@@ -168,6 +170,8 @@ impl Default for RawProxy {
             all_503_becomes: 500,
             malformed_answers_per_s: 500,
             malformed_answers_per_source_s: 50,
+            stranger_answers_per_s: 500,
+            stranger_answers_per_source_s: 50,
             hosts_file: "/etc/hosts".to_owned(),
         }
     }

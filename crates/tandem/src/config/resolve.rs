@@ -434,6 +434,8 @@ fn policy(raw: &RawConfig, faults: &mut Faults<'_>) -> Policy {
         },
         malformed_answers_per_s: proxy.malformed_answers_per_s,
         malformed_answers_per_source_s: proxy.malformed_answers_per_source_s,
+        stranger_answers_per_s: proxy.stranger_answers_per_s,
+        stranger_answers_per_source_s: proxy.stranger_answers_per_source_s,
         refuse_methods: refused_methods(&proxy.refuse_methods, faults),
         durability: match raw.journal.durability.as_str() {
             "strict" => Durability::Strict,

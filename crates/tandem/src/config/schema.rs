@@ -258,7 +258,7 @@ pub const SCHEMA: &[KeySpec] = &[
         },
         "500",
         "answers/s",
-        "Malformed requests of all sources that a worker answers (400, 505, 513); the rest is dropped and counted.",
+        "Malformed requests of all trunks together that a worker answers (400, 505, 513); the rest is dropped and counted.",
     ),
     key(
         "proxy",
@@ -270,6 +270,28 @@ pub const SCHEMA: &[KeySpec] = &[
         "50",
         "answers/s",
         "The same for one source address.",
+    ),
+    key(
+        "proxy",
+        "stranger_answers_per_s",
+        Kind::Integer {
+            min: 0,
+            max: 1_000_000,
+        },
+        "500",
+        "answers/s",
+        "Requests from sources that are no trunk that a worker answers, whatever they ask; the rest is dropped and counted.",
+    ),
+    key(
+        "proxy",
+        "stranger_answers_per_source_s",
+        Kind::Integer {
+            min: 0,
+            max: 1_000_000,
+        },
+        "50",
+        "answers/s",
+        "The same for one source address that is no trunk's.",
     ),
     key(
         "proxy",

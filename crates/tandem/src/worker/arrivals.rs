@@ -3,7 +3,7 @@
 //! Leaves out what a message means (`proxy_core`) and the end of a turn (`settle.rs`).
 
 use proxy_core::Now;
-use proxy_core::steer::{SteerKind, owner};
+use proxy_core::steer::owner;
 use transaction_layer::Flow;
 
 use super::{Drained, WAIT_WINDOW_US, Worker};
@@ -64,18 +64,18 @@ impl Worker {
                 let steer = owner(received.bytes, self.lanes, self.boot, self.hash_seed);
                 let lane = usize::from(steer.lane);
                 if lane != me {
-                    let is_new = steer.kind == SteerKind::New;
+                    let is_begun = steer.kind.is_begun();
                     let pushed = to
                         .get_mut(lane)
                         .and_then(Option::as_mut)
                         .is_some_and(|ring| {
-                            ring.push(Parcel::Datagram(flow), received.bytes, !is_new)
+                            ring.push(Parcel::Datagram(flow), received.bytes, is_begun)
                         });
                     counters.add(
-                        match (pushed, is_new) {
+                        match (pushed, is_begun) {
                             (true, _) => LaneStat::HandedOff,
-                            (false, true) => LaneStat::RingOverflowNew,
-                            (false, false) => LaneStat::RingOverflowKept,
+                            (false, false) => LaneStat::RingOverflowNew,
+                            (false, true) => LaneStat::RingOverflowKept,
                         },
                         1,
                     );
