@@ -64,7 +64,7 @@ impl ProxyCore {
             }
         }
         match (known, cookie) {
-            (known @ Standing::Known(..), _) => known,
+            (known @ Standing::Known(_, _, _, true), _) => known,
             // Of this boot and node, but not in the table: the call is over, and its cookie with it. A session that has
             // expired was ended by nobody: its BYE passes, and what would renew it does not.
             (_, Some((cookie, _)))
@@ -72,8 +72,10 @@ impl ProxyCore {
                     && cookie.node == self.own.node
                     && (is_refresh(request) || !self.calls.is_lapsed(cookie.cdr_id)) =>
             {
+                // Even when the other pass of a spiral is still up, which has the same tags.
                 Standing::Unknown
             }
+            (known @ Standing::Known(..), _) => known,
             (_, Some((cookie, side))) => Standing::Cookie(cookie, side),
             _ => Standing::Unknown,
         }

@@ -10,8 +10,9 @@ use rust_decimal::Decimal;
 
 use crate::clock::{SECOND, wall_us};
 use crate::peer_vendor::FORK;
-use crate::tap::Final;
-use crate::world::{OUTCOMES, Recorded, World};
+use crate::routing_data::ROUND;
+use crate::tap::{Final, OWN_BYE};
+use crate::world::{OUTCOMES, PROXY, Recorded, World};
 
 #[cfg(test)]
 mod tests;
@@ -90,16 +91,17 @@ fn check_counts(world: &World, faults: &mut Vec<String>) {
 /// One CDR for every admitted INVITE, one final response upstream, 487 for what was cancelled in time.
 fn check_calls(world: &World, faults: &mut Vec<String>) {
     let mut without: BTreeMap<String, u64> = BTreeMap::new();
-    for (call_id, invite) in &world.tap.invites {
+    for (call_id, from) in world.tap.invites.keys() {
+        let source = from.to_string();
         let cdrs: Vec<&Cdr> = world
             .cdrs()
             .into_iter()
-            .filter(|cdr| cdr.call_id == *call_id)
+            .filter(|cdr| cdr.call_id == *call_id && cdr.source == source)
             .collect();
-        let finals = world.tap.finals(call_id);
+        let finals = world.tap.finals(call_id, *from);
         match cdrs[..] {
             [] => {
-                *without.entry(invite.from.ip().to_string()).or_default() += 1;
+                *without.entry(from.ip().to_string()).or_default() += 1;
                 if finals
                     .iter()
                     .any(|heard| heard.marked || heard.status < 300)
@@ -117,7 +119,7 @@ fn check_calls(world: &World, faults: &mut Vec<String>) {
             .tap
             .cancels
             .get(call_id)
-            .is_some_and(|(_, late)| !late);
+            .is_some_and(|(_, late)| !late && source != PROXY);
         let spared = |heard: &Final| heard.status == 487 || heard.status < 300;
         if cancelled && !finals.iter().all(spared) {
             faults.push(format!("{call_id} was cancelled and heard {finals:?}"));
@@ -152,7 +154,14 @@ fn check_status(cdr: &Cdr, finals: &[Final], faults: &mut Vec<String>) {
         .iter()
         .map(|heard| heard.tag.trim_end_matches(FORK))
         .collect();
-    if billed != vendors.len() {
+    // So are the vendors behind the proxy as a vendor of its own.
+    let comes_back = cdr.vendor.as_deref() == Some(ROUND);
+    let parties = if comes_back {
+        vendors.len().min(1)
+    } else {
+        vendors.len()
+    };
+    if billed != parties {
         faults.push(format!(
             "{}: {billed} attempts answered, upstream heard {answers:?}",
             cdr.call_id
@@ -181,10 +190,11 @@ fn check_times(world: &World, cdr: &Cdr, faults: &mut Vec<String>) {
         .tap
         .answers
         .iter()
-        .filter(|((known, _), _)| known == call_id)
+        .filter(|((known, ..), _)| known == call_id)
         .map(|(_, at_us)| wall_us(*at_us))
         .collect();
-    let real = real_byes(world, call_id);
+    let mut real = real_byes(world, call_id);
+    real.insert(OWN_BYE.to_owned());
     let mut byes: BTreeSet<i64> = world
         .tap
         .byes
@@ -205,7 +215,7 @@ fn check_times(world: &World, cdr: &Cdr, faults: &mut Vec<String>) {
         .tap
         .answers
         .keys()
-        .any(|(known, tag)| known == call_id && !is_taken(world, call_id, tag));
+        .any(|(known, tag, _)| known == call_id && !is_taken(world, call_id, tag));
     let near = |at_us: i64| {
         answers
             .iter()
@@ -270,7 +280,7 @@ fn check_times(world: &World, cdr: &Cdr, faults: &mut Vec<String>) {
 /// Whether the caller acknowledged the answer with this tag, or ended its dialog himself.
 fn is_taken(world: &World, call_id: &str, tag: &str) -> bool {
     let key = (call_id.to_owned(), tag.to_owned());
-    let mut byes = world.tap.byes.iter();
+    let mut byes = world.tap.byes.iter().filter(|bye| bye.mark != OWN_BYE);
     world.tap.acks.contains(&key) || byes.any(|bye| bye.call_id == call_id && bye.tags[1] == tag)
 }
 
@@ -278,16 +288,17 @@ fn is_taken(world: &World, call_id: &str, tag: &str) -> bool {
 fn ends_of_taken(world: &World, call_id: &str, real: &BTreeSet<String>) -> Option<BTreeSet<i64>> {
     let answers = world.tap.answers.iter();
     let taken: Vec<(&str, i64)> = answers
-        .filter(|((known, tag), _)| known == call_id && is_taken(world, call_id, tag))
-        .map(|((_, tag), at_us)| (tag.as_str(), wall_us(*at_us)))
+        .filter(|((known, tag, _), _)| known == call_id && is_taken(world, call_id, tag))
+        .map(|((_, tag, _), at_us)| (tag.as_str(), wall_us(*at_us)))
         .collect();
-    let ends = world.tap.byes.iter().filter_map(|bye| {
-        let (_, answer_us) = taken
+    let byes = world.tap.byes.iter();
+    let byes = byes.filter(|bye| bye.call_id == call_id && real.contains(&bye.mark));
+    // A BYE that overtook the 2xx on its way ends the dialog at its answer, which in a spiral comes twice.
+    let ends = byes.flat_map(|bye| {
+        let of = taken
             .iter()
-            .find(|(tag, _)| bye.tags.iter().any(|of| of == tag))?;
-        let ours = bye.call_id == call_id && real.contains(&bye.mark);
-        // A BYE that overtook the 2xx on its way ends the dialog at its answer.
-        ours.then(|| wall_us(bye.at_us).max(*answer_us))
+            .filter(|(tag, _)| bye.tags.iter().any(|of| of == tag));
+        of.map(|(_, answer_us)| wall_us(bye.at_us).max(*answer_us))
     });
     (!taken.is_empty()).then(|| ends.collect())
 }

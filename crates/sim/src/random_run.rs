@@ -13,6 +13,7 @@ use crate::leg::{Act, Fraud};
 use crate::network::LinkQuality;
 use crate::peer_caller::{CallPlan, CancelPlan};
 use crate::peer_vendor::{OnCancel, Outcome, VendorHost, VendorScript};
+use crate::routing_data::Round;
 use crate::world::{Handoff, VendorPlan, World, WorldConfig};
 
 /// The end of every run, µs: longer than any script.
@@ -149,6 +150,7 @@ pub fn draw(seed: u64, trace: bool) -> World {
     if rng.u8(0..4) == 0 {
         config.stranger_permille = rng.u16(0..500);
     }
+    config.customer.round = draw_round(seed);
     let rates = ["0.06", "0.12", "0.24"];
     let mut timers = SessionTimers::of(seed);
     timers.set_policy(&mut config);
@@ -191,6 +193,15 @@ pub fn draw(seed: u64, trace: bool) -> World {
         world.vendors[place].up = rng.u8(0..12) != 0;
     }
     world
+}
+
+/// One run of ten goes through the proxy twice, and one of sixty for ever; drawn apart, as session timers are.
+fn draw_round(seed: u64) -> Option<Round> {
+    match fastrand::Rng::with_seed(seed ^ 0x726f_756e).u8(0..60) {
+        0..6 => Some(Round::Spiral),
+        6 => Some(Round::Loop),
+        _ => None,
+    }
 }
 
 /// Session timers (RFC 4028), which one run of three has; drawn apart, so that the rest of a seed's run stays as it is.

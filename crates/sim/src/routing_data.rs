@@ -5,12 +5,20 @@
 use routing::cells::{Place, push_cells};
 use routing::{SlotRegistry, Snapshot, TableKind, Tables, TrunkId};
 
+use crate::world::PROXY;
+
 /// The customer's price per minute.
 pub const CUSTOMER_RATE: &str = "0.60";
 /// The network of the customer's hosts.
 pub const CUSTOMER_NET: &str = "198.51.100.0/24";
 /// The customer's id in the store.
 pub const CUSTOMER_ID: i64 = 1;
+/// The proxy's ids as its own vendor and as its own customer.
+const ROUND_ID: i64 = 99;
+/// The name of the proxy as its own vendor.
+pub const ROUND: &str = "round";
+/// The price per minute of the proxy as its own vendor.
+pub const ROUND_RATE: &str = "0.30";
 
 /// A vendor and its gateways.
 #[derive(Clone, Debug)]
@@ -29,6 +37,15 @@ pub struct VendorSpec {
     pub gateways: Vec<String>,
 }
 
+/// The plan leads to a vendor whose gateway is the proxy itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Round {
+    /// The number changes on the way, and what comes back is another customer's, whose plan leads to the vendors.
+    Spiral,
+    /// Nothing changes: what comes back goes round again.
+    Loop,
+}
+
 /// What the customer is allowed.
 #[derive(Clone, Debug, Default)]
 pub struct CustomerSpec {
@@ -40,6 +57,8 @@ pub struct CustomerSpec {
     pub lookup: Option<String>,
     /// The query of the plan's lookup.
     pub plan_lookup: Option<String>,
+    /// Calls come back to the proxy first.
+    pub round: Option<Round>,
 }
 
 /// The trunk of the vendor at that place of the list.
@@ -50,6 +69,11 @@ pub fn vendor_trunk(place: usize) -> TrunkId {
 /// The trunk of the customer.
 pub fn customer_trunk() -> TrunkId {
     TrunkId::customer(CUSTOMER_ID)
+}
+
+/// The trunks of the proxy as its own vendor and as its own customer.
+pub fn round_trunks() -> [TrunkId; 2] {
+    [TrunkId::vendor(ROUND_ID), TrunkId::customer(ROUND_ID)]
 }
 
 /// Compiles the data, or says what is wrong with it; with `parallel`, all vendors are tried at once.
@@ -90,17 +114,27 @@ pub fn snapshot(
         0,
         &[("sheet", "acme"), ("rate", CUSTOMER_RATE)],
     );
-    rows.push(
-        TableKind::RoutingPlans,
-        0,
-        &[
-            ("name", "plan"),
-            ("mode", if parallel { "static" } else { "lcr" }),
-            ("forking", if parallel { "parallel" } else { "serial" }),
-            ("lookup", &lookup(&customer.plan_lookup)),
-            ("lookup_query", &query(&customer.plan_lookup)),
-        ],
-    );
+    let modes = [
+        ("mode", if parallel { "static" } else { "lcr" }),
+        ("forking", if parallel { "parallel" } else { "serial" }),
+    ];
+    let (plan_lookup, plan_query) = (lookup(&customer.plan_lookup), query(&customer.plan_lookup));
+    let lookups = [
+        ("lookup", plan_lookup.as_str()),
+        ("lookup_query", plan_query.as_str()),
+    ];
+    let plan = [[("name", "plan"), modes[0], modes[1]].as_slice(), &lookups].concat();
+    rows.push(TableKind::RoutingPlans, 0, &plan);
+    if let Some(round) = customer.round {
+        rows.push_round(round);
+        let onward = [("name", "onward"), modes[0], modes[1]];
+        rows.push(TableKind::RoutingPlans, 0, &onward);
+    }
+    let plan_of_vendors = if customer.round.is_some() {
+        "onward"
+    } else {
+        "plan"
+    };
     for (place, vendor) in vendors.iter().enumerate() {
         let id = i64::try_from(place).unwrap_or(0) + 1;
         let name = vendor.name.as_str();
@@ -121,7 +155,11 @@ pub fn snapshot(
             0,
             &[("sheet", name), ("rate", &vendor.rate)],
         );
-        rows.push(TableKind::Routes, 0, &[("plan", "plan"), ("vendor", name)]);
+        rows.push(
+            TableKind::Routes,
+            0,
+            &[("plan", plan_of_vendors), ("vendor", name)],
+        );
         for (order, gateway) in vendor.gateways.iter().enumerate() {
             let priority = (order + 1).to_string();
             rows.push(
@@ -147,6 +185,50 @@ struct Rows {
 }
 
 impl Rows {
+    /// The proxy as a vendor of the plan, and as the customer whose calls come from it.
+    fn push_round(&mut self, round: Round) {
+        let address = PROXY.split(':').next().unwrap_or_default();
+        let (prepend, customer) = match round {
+            Round::Spiral => ("99", "onward"),
+            Round::Loop => ("", "acme"),
+        };
+        for (kind, id, row) in [
+            (
+                TableKind::Vendors,
+                ROUND_ID,
+                &[("name", ROUND), ("rate_sheet", ROUND), ("prepend", prepend)][..],
+            ),
+            (
+                TableKind::Rates,
+                0,
+                &[("sheet", ROUND), ("rate", ROUND_RATE)],
+            ),
+            (TableKind::Routes, 0, &[("plan", "plan"), ("vendor", ROUND)]),
+            (
+                TableKind::VendorGateways,
+                0,
+                &[("vendor", ROUND), ("address", PROXY), ("priority", "1")],
+            ),
+            (
+                TableKind::Customers,
+                ROUND_ID,
+                &[
+                    ("name", "onward"),
+                    ("rate_sheet", ROUND),
+                    ("routing_plan", "onward"),
+                    ("strip", "2"),
+                ],
+            ),
+            (
+                TableKind::CustomerAddresses,
+                0,
+                &[("customer", customer), ("address", address)],
+            ),
+        ] {
+            self.push(kind, id, row);
+        }
+    }
+
     fn push(&mut self, kind: TableKind, id: i64, named: &[(&str, &str)]) {
         let cell = |name: &str| {
             named

@@ -9,6 +9,10 @@ use std::net::SocketAddr;
 use crate::breadth::{self, BreadthWatch};
 use crate::leg::FOREIGN;
 use crate::sip_text::{SipText, parameter};
+use crate::world::PROXY;
+
+/// The mark of a BYE by which the proxy ends a call that comes back to it.
+pub const OWN_BYE: &str = "own";
 
 /// One arrival of a marked message.
 #[derive(Debug)]
@@ -78,10 +82,10 @@ pub struct Tap {
     invited: HashMap<(SocketAddr, String), u64>,
     /// Max-Breadth of the branches that are out.
     pub breadth: BreadthWatch,
-    /// New INVITEs that reached the proxy, by Call-ID.
-    pub invites: HashMap<String, InviteSeen>,
-    /// 2xx to INVITE that reached the proxy, by Call-ID and To-tag: when first, µs.
-    pub answers: HashMap<(String, String), u64>,
+    /// New INVITEs that reached the proxy, by Call-ID and source: a spiral comes from the proxy itself too.
+    pub invites: HashMap<(String, SocketAddr), InviteSeen>,
+    /// 2xx to INVITE that reached the proxy, by Call-ID, To-tag and source: when first, µs.
+    pub answers: HashMap<(String, String, SocketAddr), u64>,
     /// ACKs that reached the proxy: Call-ID and To-tag.
     pub acks: HashSet<(String, String)>,
     /// BYEs that reached the proxy, every arrival: the first may have been refused.
@@ -119,6 +123,15 @@ impl Tap {
         }
         let call_id = message.call_id().to_owned();
         let Some(mark) = message.first("X-Sim").map(str::to_owned) else {
+            // One of the proxy's own, to itself.
+            if message.is_request() && message.method() == "BYE" && Ok(from) == PROXY.parse() {
+                self.byes.push(ByeSeen {
+                    at_us: now_us,
+                    call_id,
+                    mark: OWN_BYE.to_owned(),
+                    tags: tags_of(&message),
+                });
+            }
             return;
         };
         if message.is_request() {
@@ -126,7 +139,7 @@ impl Tap {
                 "INVITE" if message.to_tag().is_none() => {
                     let branch = message.branch().unwrap_or_default();
                     *self.invited.entry((from, branch.clone())).or_default() += 1;
-                    self.invites.entry(call_id).or_insert(InviteSeen {
+                    self.invites.entry((call_id, from)).or_insert(InviteSeen {
                         at_us: now_us,
                         from,
                         branch,
@@ -148,7 +161,7 @@ impl Tap {
                         .finals
                         .get(&key)
                         .is_some_and(|finals| !finals.is_empty());
-                    let known = self.invites.contains_key(&call_id);
+                    let known = self.invites.contains_key(&(call_id.clone(), from));
                     if known {
                         self.cancels.entry(call_id).or_insert((now_us, late));
                     }
@@ -157,7 +170,7 @@ impl Tap {
             }
         } else if message.method() == "INVITE" && (200..300).contains(&message.status()) {
             let tag = message.to_tag().unwrap_or("").to_owned();
-            self.answers.entry((call_id, tag)).or_insert(now_us);
+            self.answers.entry((call_id, tag, from)).or_insert(now_us);
         }
         self.arrivals.entry(mark).or_default().push(Arrival {
             order,
@@ -384,13 +397,11 @@ impl Tap {
         }
     }
 
-    /// Final responses that left for the new INVITE of that Call-ID.
-    pub fn finals(&self, call_id: &str) -> &[Final] {
-        let key = self
-            .invites
-            .get(call_id)
-            .map(|invite| (invite.from, invite.branch.clone()));
-        key.and_then(|key| self.finals.get(&key))
+    /// Final responses that left for the new INVITE of that Call-ID from there.
+    pub fn finals(&self, call_id: &str, from: SocketAddr) -> &[Final] {
+        let invite = self.invites.get(&(call_id.to_owned(), from));
+        invite
+            .and_then(|invite| self.finals.get(&(from, invite.branch.clone())))
             .map_or(&[], Vec::as_slice)
     }
 }

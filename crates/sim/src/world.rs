@@ -15,7 +15,7 @@ use crate::clock::{EventQueue, SECOND, wall_us};
 use crate::network::{Datagram, Network};
 use crate::peer_caller::CallerHost;
 use crate::peer_vendor::VendorHost;
-use crate::routing_data::{self, VendorSpec, customer_trunk, vendor_trunk};
+use crate::routing_data::{self, VendorSpec, customer_trunk, round_trunks, vendor_trunk};
 use crate::tap::Tap;
 
 mod config;
@@ -143,6 +143,8 @@ impl World {
                 .enumerate()
                 .map(|(at, spec)| (vendor_trunk(at), spec.channel_limit)),
         );
+        let round = config.customer.round.map(|_| round_trunks());
+        let limits = limits.chain(round.into_iter().flatten().map(|trunk| (trunk, None)));
         let vendors = plans.into_iter().enumerate().map(|(place, plan)| {
             VendorHost::new(
                 &format!("v{place}"),

@@ -154,3 +154,33 @@ fn without_a_route_the_source_tells_the_passes_of_a_spiral_apart() {
     spiral(true, true, false);
     spiral(true, false, false);
 }
+
+#[test]
+fn a_bye_to_a_pass_that_is_over_is_answered_481_and_ends_the_other_pass() {
+    let mut bench = Bench::new(&SPIRAL);
+    let invite = bench.invite();
+    let arrived = through(&mut bench, CALLER, &invite, false);
+    let contact = "Contact: <sip:callee@203.0.113.11>\r\n";
+    let ok = reply(&arrived.text, 200, "callee", contact);
+    let answer = back(&mut bench, CALLEE, &ok);
+    let (caller, callee) = Dialog::pair(&answer);
+    let callee = Dialog {
+        address: CALLEE.to_owned(),
+        ..callee
+    };
+    // The first pass ends, and the second never hears of it.
+    let bye = bench.request(&caller, "BYE", "sip:callee@203.0.113.11", 2, "");
+    let bye = only(&bench.send(CALLER, &bye), "BYE").clone();
+    bench.send(&bye.to.to_string(), &reply(&bye.text, 200, "", ""));
+    assert_eq!(bench.core.live_calls(), 1);
+
+    let bye = bench.request(&callee, "BYE", "sip:caller@198.51.100.10", 1, "");
+    let bye = only(&bench.send(CALLEE, &bye), "BYE").clone();
+    assert_eq!(bye.to.to_string(), PROXY);
+    let gone = only(&bench.send(PROXY, &bye.text), "481").clone();
+    let sent = bench.send(PROXY, &gone.text);
+    assert_eq!(summary(&sent), [(CALLEE.to_owned(), "481")]);
+    assert_eq!(bench.core.live_calls(), 0);
+    assert_eq!(bench.cdrs().len(), 2);
+    bench.rest();
+}

@@ -147,11 +147,11 @@ fn what_is_billed_and_was_not_in_the_journal_is_seen() {
 fn a_customer_who_pays_until_the_end_of_a_dialog_that_he_did_not_take_is_seen() {
     let faults = spoilt(|world| {
         let answers = world.tap.answers.clone();
-        for ((call_id, tag), at_us) in answers {
+        for ((call_id, tag, from), at_us) in answers {
             world.tap.acks.remove(&(call_id.clone(), tag));
             let other = (call_id, "another".to_owned());
             world.tap.acks.insert(other.clone());
-            world.tap.answers.insert(other, at_us);
+            world.tap.answers.insert((other.0, other.1, from), at_us);
         }
         for bye in &mut world.tap.byes {
             bye.tags = bye.tags.clone().map(|tag| format!("{tag}-not"));

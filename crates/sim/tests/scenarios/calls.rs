@@ -209,7 +209,7 @@ fn a_request_of_an_unknown_source_is_refused_and_added_up() {
     assert_eq!(
         world
             .tap
-            .finals("stranger")
+            .finals("stranger", world.vendors[0].agent.address)
             .iter()
             .map(|heard| heard.status)
             .collect::<Vec<_>>(),

@@ -16,6 +16,7 @@ mod redirect;
 mod restart;
 mod seeds;
 mod session_timer;
+mod spirals;
 mod streams;
 mod torture_streams;
 
