@@ -61,6 +61,11 @@ impl World {
             .collect()
     }
 
+    /// Whether calls come back to the proxy.
+    pub fn comes_round(&self) -> bool {
+        self.config.customer.round.is_some()
+    }
+
     /// Where a trunk's counters are.
     pub fn slot_of(&self, trunk: TrunkId) -> u32 {
         self.slots.slot(trunk).unwrap_or(0)
