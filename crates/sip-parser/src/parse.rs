@@ -98,17 +98,29 @@ fn any_line_len(bytes: &[u8], from: usize) -> Result<usize, ParseError> {
 /// Indexes the lines from `at` up to the empty one.
 #[inline(never)]
 fn index_headers(bytes: &[u8], mut at: usize, table: &mut HeaderTable) -> Result<(), ParseError> {
-    while !bytes[at..].starts_with(b"\r\n") {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    loop {
         let start = at;
-        let is_repeated = match usual_field(bytes, at) {
-            Some(field) if table.accepts(&field) => {
-                at = field.line.end();
-                table.push(field)
+        let is_repeated = match usual_line(rest) {
+            Some((line, after)) if table.accepts(line.len) => {
+                at += line.len;
+                rest = after;
+                table.push(Field {
+                    line: Span::new(start, at),
+                    value: Span::new(start + line.name_len + 2, at - 2),
+                    #[expect(clippy::cast_possible_truncation, reason = "at most 19")]
+                    name_len: line.name_len as u32,
+                    known: Some(line.known),
+                    next: NO_FIELD,
+                })
             }
+            // No usual line starts so, therefore it is asked here.
+            _ if rest.starts_with(b"\r\n") => break,
             _ => {
-                let field = any_field(bytes, at, table)?;
-                at = field.line.end();
-                table.push(field)
+                let is_repeated;
+                (at, is_repeated) = push_any(bytes, at, table)?;
+                rest = bytes.get(at..).unwrap_or_default();
+                is_repeated
             }
         };
         if is_repeated {
@@ -120,30 +132,44 @@ fn index_headers(bytes: &[u8], mut at: usize, table: &mut HeaderTable) -> Result
     Ok(())
 }
 
-/// The field at `at` when it is written as most are: a usual name, one space behind its colon, one line.
-/// `None` says that a second look is needed.
+/// A line written as most are: a usual name, one space behind its colon, no fold.
+struct UsualLine {
+    known: KnownHeader,
+    name_len: usize,
+    /// With its CRLF.
+    len: usize,
+}
+
+/// The usual line that starts `bytes`, and what follows it. `None` says that a second look is needed.
 #[inline]
-fn usual_field(bytes: &[u8], at: usize) -> Option<Field> {
-    let (known, name_len) = usual::name_of(bytes.get(at..)?)?;
-    let value = at + name_len + 1;
-    let text = bytes.get(value..)?;
-    let line_len = octet::ordinary_line_len(text)?;
-    let (line, after) = text.split_at_checked(line_len)?;
-    let ([b' ', first, ..], [b'\r', b'\n', next, ..]) = (line, after) else {
+fn usual_line(bytes: &[u8]) -> Option<(UsualLine, &[u8])> {
+    let (known, name_len) = usual::name_of(bytes)?;
+    let text = bytes.get(name_len + 1..)?;
+    let text_len = octet::ordinary_line_len(text)?;
+    let (text, after) = text.split_at_checked(text_len)?;
+    let [b' ', first, ..] = text else {
         return None;
     };
-    let is_trimmed = *first > b' ' && line.last().is_some_and(|last| *last > b' ');
-    if !is_trimmed || matches!(next, b' ' | b'\t') {
+    let Some([b'\r', b'\n', next]) = after.first_chunk::<3>() else {
+        return None;
+    };
+    if *first <= b' ' || *text.last()? <= b' ' || (*next <= b' ' && *next != b'\r') {
         return None;
     }
-    Some(Field {
-        line: Span::new(at, value + line_len + 2),
-        value: Span::new(value + 1, value + line_len),
-        #[expect(clippy::cast_possible_truncation, reason = "at most 19")]
-        name_len: name_len as u32,
-        known: Some(known),
-        next: NO_FIELD,
-    })
+    let line = UsualLine {
+        known,
+        name_len,
+        len: name_len + 1 + text_len + 2,
+    };
+    Some((line, &after[2..]))
+}
+
+/// Indexes the field at `at`, however it is written; gives its end, and whether it repeats one that may appear once.
+#[cold]
+#[inline(never)]
+fn push_any(bytes: &[u8], at: usize, table: &mut HeaderTable) -> Result<(usize, bool), ParseError> {
+    let field = any_field(bytes, at, table)?;
+    Ok((field.line.end(), table.push(field)))
 }
 
 /// The field at `at`, however it is written.

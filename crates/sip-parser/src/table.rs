@@ -105,10 +105,10 @@ impl HeaderTable {
         self.content_length = None;
     }
 
-    /// Whether there is room for `field`, and it is not too long.
+    /// Whether there is room for a line of `len` octets, and it is not too long.
     #[inline]
-    pub(crate) fn accepts(&self, field: &Field) -> bool {
-        self.fields.len() < self.limits.headers_max && field.line.len() <= self.limits.line_max
+    pub(crate) fn accepts(&self, len: usize) -> bool {
+        self.fields.len() < self.limits.headers_max && len <= self.limits.line_max
     }
 
     /// Appends a line, of which there are fewer than `Limits::headers_max` yet.
@@ -120,19 +120,26 @@ impl HeaderTable {
             reason = "below Limits::headers_max, which is clamped"
         )]
         let index = self.fields.len() as u16;
-        let mut is_repeated = false;
-        if let Some(known) = field.known {
-            let first = &mut self.first[known.index()];
-            if *first == NO_FIELD {
-                *first = index;
-            } else {
-                is_repeated = known.is_single();
-                self.fields[usize::from(self.last[known.index()])].next = index;
-            }
-            self.last[known.index()] = index;
-        }
         self.fields.push(field);
-        is_repeated
+        let Some(known) = field.known else {
+            return false;
+        };
+        let first = &mut self.first[known.index()];
+        if *first != NO_FIELD {
+            return self.chain(known, index);
+        }
+        *first = index;
+        self.last[known.index()] = index;
+        false
+    }
+
+    /// Hangs the line at `index`, not the first of `known`, behind the last one; says whether that may not be.
+    #[cold]
+    fn chain(&mut self, known: KnownHeader, index: u16) -> bool {
+        let last = &mut self.last[known.index()];
+        self.fields[usize::from(*last)].next = index;
+        *last = index;
+        known.is_single()
     }
 
     #[inline]

@@ -68,7 +68,7 @@ const REFUSED: [(&str, ParseErrorKind); 18] = [
 /// Refused too, for headers that may appear once.
 const REPEATED: [&str; 2] = ["multi01", "mcl01"];
 
-/// Invalid by the letter, but in a header that a proxy does not read.
+/// Invalid by the letter, but not refused here: a Date is never read, and the fault of a Contact is found by who reads it.
 const TOLERATED: [&str; 2] = ["baddate", "regbadct"];
 
 fn refusal(name: &str) -> Option<ParseErrorKind> {

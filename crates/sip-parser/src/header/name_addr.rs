@@ -4,7 +4,7 @@
 
 use super::param::{Fault, ParamCursor, Params};
 use crate::error::{ParseError, ParseErrorKind};
-use crate::octet::{self, DISPLAY, LWS, TOKEN, VISIBLE};
+use crate::octet::{self, LWS, TOKEN, VISIBLE, WORDS};
 
 /// One address: From, To, Contact, Route, Record-Route, P-Asserted-Identity …
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +102,7 @@ fn display_name(bytes: &[u8], start: usize) -> Result<Option<(Option<&[u8]>, usi
                 return Ok(None);
             }
             // RFC 3261 §25.1: display-name = *(token LWS); UTF-8 without quotes is common and harmless.
-            let open = octet::run(bytes, token_end, DISPLAY | LWS);
+            let open = octet::run(bytes, token_end, WORDS);
             match bytes.get(open) {
                 Some(b'<') => {
                     let display = octet::trim_end(&bytes[start..open]);

@@ -120,7 +120,7 @@ impl<'b> ParamCursor<'b> {
 
     /// The next parameter when it is as most are: a token and a value without quotes, with no white space between.
     /// `None` says that a second look is needed.
-    #[inline]
+    #[inline(always)]
     fn next_plain(&mut self) -> Option<Param<'b>> {
         let bytes = self.bytes;
         let [b';', name @ ..] = bytes.get(self.at..)? else {

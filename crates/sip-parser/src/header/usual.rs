@@ -16,8 +16,9 @@ struct Entry {
 }
 
 impl Entry {
+    /// Like no line: what is masked away can't be one.
     const EMPTY: Self = Self {
-        first: 0,
+        first: 1,
         first_mask: 0,
         second: 0,
         second_mask: 0,
@@ -80,7 +81,7 @@ const fn table() -> [Entry; SLOTS] {
         let (first, second) = words(name);
         let mut place = slot(first);
         let last = place + SHARED;
-        while table[place].first != 0 {
+        while table[place].name_len != 0 {
             place += 1;
         }
         assert!(place < last, "too many names in one slot");
@@ -134,8 +135,7 @@ pub(crate) fn name_of(bytes: &[u8]) -> Option<(H, usize)> {
     })?;
     match entry.header {
         H::PAssertedIdentity => rest.starts_with(b"ity:").then_some((entry.header, 19)),
-        // An empty place is like every line, and no header's.
-        _ => (entry.name_len > 0).then_some((entry.header, entry.name_len)),
+        _ => Some((entry.header, entry.name_len)),
     }
 }
 
