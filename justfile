@@ -66,7 +66,7 @@ linear:
 differential *OPTIONS:
     cd benches/peers && cargo run --release --quiet --bin differential -- {{OPTIONS}}
 
-# Instructions of the parser beside those kept in benches/instructions.toml; --update keeps them
+# Instructions of the parser and of forwarding beside those kept in benches/instructions.toml; --update keeps them
 instructions *OPTIONS:
     cargo xtask instructions {{OPTIONS}}
 

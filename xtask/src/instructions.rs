@@ -1,4 +1,4 @@
-//! Counts the instructions of the parser's work under callgrind and compares them with `benches/instructions.toml`.
+//! Counts the instructions of the parser's work and of forwarding under callgrind and compares them with `benches/instructions.toml`.
 //! Counts repeat to the instruction on one machine and toolchain, where times do not.
 //! On another toolchain or kind of processor they are shown, and not compared: they would say nothing.
 

@@ -7,6 +7,7 @@
     reason = "a command-line tool for developers"
 )]
 
+mod forward;
 mod hostile;
 mod work;
 

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::net::SocketAddr;
 
-use crate::hostile;
+use crate::{forward, hostile};
 
 use sip_parser::{
     ContactValue, Edits, Frame, FrameLimits, Framer, HeaderTable, ResponseParts, has_active_media,
@@ -31,6 +31,7 @@ pub(crate) const ALL: &[Work] = &[
     often("parse_stream", parse_stream),
     often("read_sdp", read_sdp),
     often("salvage", salvage_again),
+    often("forward", |times| forward::forward(times, INVITE)),
     once("hostile_16k", |times| hostile(times, 16_384)),
     once("hostile_64k", |times| hostile(times, 65_536)),
 ];
