@@ -156,6 +156,11 @@ impl Peer {
 
     /// Answers a request; `to_tag` is added when the To has none.
     pub(crate) fn answer(&self, request: &Received, status: &str, to_tag: &str) {
+        self.answer_with(request, status, to_tag, "");
+    }
+
+    /// As [`Peer::answer`], with more header lines, each ended by CRLF.
+    pub(crate) fn answer_with(&self, request: &Received, status: &str, to_tag: &str, more: &str) {
         let mut text = format!("SIP/2.0 {status}\r\n");
         let mut line = |name: &str, value: &str| text.push_str(&format!("{name}: {value}\r\n"));
         for via in request.headers("Via") {
@@ -178,6 +183,7 @@ impl Peer {
         line("CSeq", request.header("CSeq"));
         line("Contact", &format!("<sip:vendor@{}>", self.address));
         line("Content-Length", "0");
+        text.push_str(more);
         text.push_str("\r\n");
         self.send(request.from, &text);
     }
