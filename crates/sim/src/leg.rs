@@ -299,7 +299,13 @@ impl Leg {
         match act {
             Act::Bye => self.log.bye_answered = Some((now_us, status)),
             // RFC 3261 §12.2.1.2: 481 and 408 end the dialog.
-            Act::ReInvite | Act::Update | Act::Info if matches!(status, 408 | 481) => {
+            // So does a fraud that names the dialog rightly: the far side may have taken it for a BYE before.
+            Act::ReInvite
+            | Act::Update
+            | Act::Info
+            | Act::Fraud(Fraud::MaxForwardsZero | Fraud::LowCseq | Fraud::Collusion)
+                if matches!(status, 408 | 481) =>
+            {
                 self.log.answers.push((act, status));
                 self.hang_up_now(now_us);
             }
@@ -357,5 +363,42 @@ impl Leg {
             }
             _ => 200,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the endpoint hangs up at once when its fraud is answered so.
+    fn hangs_up(fraud: Fraud, status: u16) -> bool {
+        let proxy: SocketAddr = "192.0.2.1:5060".parse().unwrap();
+        let mut agent = Agent::new("v0", "203.0.113.10:5060".parse().unwrap());
+        let invite = SipText::request("INVITE", "sip:1@203.0.113.10")
+            .with("From", "<sip:a@b>;tag=1")
+            .with("To", "<sip:c@d>")
+            .with("Call-ID", "c")
+            .with("CSeq", "1 INVITE")
+            .with("Contact", "<sip:a@192.0.2.9>");
+        let mut dialog = Dialog::of_callee(&invite, "2", "<sip:c@203.0.113.10>");
+        dialog.local_cseq = 2;
+        let mut leg = Leg::new(dialog, vec![(0, Act::Fraud(fraud))], proxy, true);
+        leg.on_time(0, &mut agent);
+        let (client, _) = leg.pending.unwrap();
+        let bye = agent.client_request(client).unwrap();
+        let response = SipText::response(bye, status, "1");
+        assert!(leg.on_response(1, &mut agent, client, &response));
+        leg.next_us() == Some(1)
+    }
+
+    #[test]
+    fn a_fraud_to_which_the_dialog_is_gone_makes_its_sender_hang_up() {
+        for fraud in [Fraud::LowCseq, Fraud::MaxForwardsZero, Fraud::Collusion] {
+            assert!(hangs_up(fraud, 481), "{fraud:?}");
+            assert!(hangs_up(fraud, 408), "{fraud:?}");
+            assert!(!hangs_up(fraud, 500), "{fraud:?}");
+        }
+        // It named another dialog: the one it has goes on.
+        assert!(!hangs_up(Fraud::WrongTag, 481));
     }
 }

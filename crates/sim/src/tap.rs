@@ -78,7 +78,7 @@ pub struct Tap {
     left: HashMap<(SocketAddr, String), Left>,
     gone: HashSet<String>,
     finals: HashMap<(SocketAddr, String), Vec<Final>>,
-    /// How often each new INVITE has come, by source and branch.
+    /// How often each INVITE has come, by source and branch.
     invited: HashMap<(SocketAddr, String), u64>,
     /// Max-Breadth of the branches that are out.
     pub breadth: BreadthWatch,
@@ -136,14 +136,16 @@ impl Tap {
         };
         if message.is_request() {
             match message.method() {
-                "INVITE" if message.to_tag().is_none() => {
+                "INVITE" => {
                     let branch = message.branch().unwrap_or_default();
                     *self.invited.entry((from, branch.clone())).or_default() += 1;
-                    self.invites.entry((call_id, from)).or_insert(InviteSeen {
-                        at_us: now_us,
-                        from,
-                        branch,
-                    });
+                    if message.to_tag().is_none() {
+                        self.invites.entry((call_id, from)).or_insert(InviteSeen {
+                            at_us: now_us,
+                            from,
+                            branch,
+                        });
+                    }
                 }
                 "BYE" => self.byes.push(ByeSeen {
                     at_us: now_us,
@@ -221,6 +223,7 @@ impl Tap {
         let (status, tag) = (message.status(), message.to_tag().unwrap_or("").to_owned());
         let key = (to, message.branch().unwrap_or_default());
         let arrivals = self.invited.get(&key).copied().unwrap_or(0);
+        let dialog_since_us = self.dialog_since_us(message);
         let finals = self.finals.entry(key).or_default();
         let mark = message.first("X-Sim");
         let marked = mark.is_some();
@@ -239,9 +242,13 @@ impl Tap {
         }
         // A refusal for want of room is made without state: the INVITE, come again since, may find some (overload, RFC 3261
         // §16.11). A 2xx may follow either way, and says nothing of which it was.
+        // So is the 481 to a re-INVITE that overtook the 2xx of its dialog.
         if status >= 300 {
-            finals
-                .retain(|known| known.marked || known.status != 503 || arrivals == known.arrivals);
+            finals.retain(|known| {
+                let early = dialog_since_us.is_some_and(|since_us| known.at_us <= since_us);
+                let without_state = known.status == 503 || known.status == 481 && early;
+                known.marked || !without_state || arrivals == known.arrivals
+            });
         }
         if status >= 300 && !finals.is_empty() {
             self.faults.push(format!(
@@ -257,6 +264,16 @@ impl Tap {
             digest,
             arrivals,
         });
+    }
+
+    /// When the 2xx came that made the dialog of an INVITE's response, µs: one side's tag is the one it brought.
+    fn dialog_since_us(&self, message: &SipText) -> Option<u64> {
+        let tags = tags_of(message);
+        let answers = self.answers.iter();
+        let of = answers.filter(|((call_id, tag, _), _)| {
+            call_id == message.call_id() && tags.contains(tag) && !tag.is_empty()
+        });
+        of.map(|(_, at_us)| *at_us).min()
     }
 
     /// RFC 5393 §5.3.3: one Max-Breadth in every forwarded request; those of a fork share what came.
@@ -496,6 +513,38 @@ mod tests {
             }
             tap.depart(3, source, &SipText::response(&invite, 486, "t").encode());
             assert_eq!(tap.faults.is_empty(), again, "{:?}", tap.faults);
+        }
+    }
+
+    #[test]
+    fn a_481_is_forgiven_only_when_the_2xx_of_the_dialog_and_the_re_invite_have_come_since() {
+        let source = "192.0.2.9:5060".parse().unwrap();
+        for (answered_us, again) in [
+            (Some(2), true),
+            (Some(2), false),
+            (None, true),
+            (Some(0), true),
+        ] {
+            let mut tap = Tap::default();
+            let mut answer =
+                SipText::response(&message("INVITE", "m0"), 200, "1").with("X-Sim", "m9");
+            answer.set("To", "<sip:a@b>;tag=1");
+            answer.set("From", "<sip:c@d>;tag=2");
+            let invite = message("INVITE", "m1");
+            if answered_us == Some(0) {
+                tap.arrive(0, source, &answer.encode(), 1);
+            }
+            tap.arrive(1, source, &invite.encode(), 2);
+            tap.depart(1, source, &SipText::response(&invite, 481, "2").encode());
+            if answered_us == Some(2) {
+                tap.arrive(2, source, &answer.encode(), 3);
+            }
+            if again {
+                tap.arrive(3, source, &invite.encode(), 4);
+            }
+            tap.depart(4, source, &SipText::response(&invite, 486, "2").encode());
+            let forgiven = answered_us == Some(2) && again;
+            assert_eq!(tap.faults.is_empty(), forgiven, "{:?}", tap.faults);
         }
     }
 
