@@ -80,6 +80,8 @@ stats! {
     ForkedAnswers => "forked_answers",
     /// 2xx responses after another final response had gone upstream.
     LateAnswers => "late_answers",
+    /// Channels taken beyond a limit, by answers of calls or attempts that had ended: they cannot be refused any more.
+    ChannelsBeyondLimit => "channels_beyond_limit",
     /// Messages that had to wait for a job.
     Parked => "parked",
     /// Jobs that failed, by error.

@@ -8,6 +8,7 @@ use crate::{
     cookie::Side,
     core::ProxyCore,
     output::{Now, Output},
+    stats::Stat,
     timers::CoreTimer,
 };
 use accounting::{Cause, EndedBy};
@@ -119,6 +120,8 @@ impl ProxyCore {
     }
 
     /// An answer of an attempt that had ended, or of a call whose dialogs had: what it holds is counted again.
+    ///
+    /// It is up at both ends and cannot be refused any more: its channels may be beyond their limits, which is counted.
     pub(crate) fn take_channels_again(&mut self, id: Uuid, attempt: u16) {
         let counters = std::sync::Arc::clone(&self.config.counters);
         let snapshot = &self.snapshot;
@@ -129,8 +132,11 @@ impl ProxyCore {
             && call.cdr.answer_us.is_some()
             && let Some(index) = snapshot.customer_by_trunk(TrunkId(call.customer_trunk))
         {
-            let slot = snapshot.customer(index).slot;
-            counters.force_channels(slot, 1);
+            let customer = snapshot.customer(index);
+            let slot = customer.slot;
+            if !counters.take_channel_anyway(slot, customer.channel_limit) {
+                self.stats.count(Stat::ChannelsBeyondLimit);
+            }
             call.channel = Some(slot);
         }
         let Some(state) = call.attempt_mut(attempt).filter(|state| state.closed) else {
@@ -141,8 +147,11 @@ impl ProxyCore {
         state.record.duration_us = 0;
         state.record.cause = Cause::Answered;
         if let Some(index) = snapshot.vendor_by_trunk(TrunkId(state.vendor_trunk)) {
-            let slot = snapshot.vendor(index).slot;
-            counters.force_channels(slot, 1);
+            let vendor = snapshot.vendor(index);
+            let slot = vendor.slot;
+            if !counters.take_channel_anyway(slot, vendor.channel_limit) {
+                self.stats.count(Stat::ChannelsBeyondLimit);
+            }
             state.channel = Some(slot);
         }
     }

@@ -183,6 +183,15 @@ impl TrunkCounters {
         }
     }
 
+    /// Takes one channel whatever the limit, for a call that cannot be refused any more; false says that it is beyond `limit`.
+    pub fn take_channel_anyway(&self, slot: u32, limit: Option<u32>) -> bool {
+        let Some(trunk) = self.trunk(slot) else {
+            return true;
+        };
+        let taken = trunk.channels.0.fetch_add(1, Ordering::Relaxed);
+        limit.is_none_or(|limit| taken < limit)
+    }
+
     /// Channels taken now.
     #[must_use]
     pub fn channels(&self, slot: u32) -> u32 {

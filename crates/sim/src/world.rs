@@ -18,6 +18,7 @@ use crate::peer_vendor::VendorHost;
 use crate::routing_data::{self, VendorSpec, customer_trunk, round_trunks, vendor_trunk};
 use crate::tap::Tap;
 
+mod channels;
 mod config;
 mod delivery;
 mod handoff;
@@ -26,6 +27,7 @@ mod restart;
 mod trace;
 mod views;
 
+use channels::ChannelWatch;
 pub use config::{Handoff, VendorPlan, WorldConfig};
 pub(crate) use delivery::OUTCOMES;
 use handoff::Rings;
@@ -94,6 +96,7 @@ pub struct World {
     snapshot: Arc<Snapshot>,
     slots: SlotRegistry,
     limits: Vec<(TrunkId, Option<u32>)>,
+    channel_watch: ChannelWatch,
     boot: u32,
     boot_us: u64,
     stuck: (u64, u32),
@@ -177,6 +180,7 @@ impl World {
             rings: Rings::new(config.seed ^ 0x7269_6e67),
             rng: fastrand::Rng::with_seed(config.seed ^ 0x6a6f_6273),
             limits: limits.collect(),
+            channel_watch: ChannelWatch::default(),
             config,
             proxy,
             snapshot: Arc::new(snapshot),

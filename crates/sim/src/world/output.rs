@@ -3,6 +3,7 @@
 //! Leaves out the peers and the network itself.
 
 use accounting::Record;
+use proxy_core::Stat;
 
 use super::trace::{trace, trace_line};
 use super::{Pending, Recorded, World};
@@ -121,14 +122,22 @@ impl World {
     }
 
     pub(super) fn check_channels(&mut self) {
-        for (trunk, limit) in &self.limits {
-            let in_use = self.counters.channels(self.slots.slot(*trunk).unwrap_or(0));
-            if limit.is_some_and(|limit| in_use > limit) {
-                self.faults.push(format!(
-                    "{}: {trunk:?} has {in_use} channels, limit {limit:?}",
-                    self.now_us
-                ));
-            }
+        let in_use = self.channels();
+        let faults = self
+            .channel_watch
+            .check(&self.records, &self.limits, &in_use);
+        for fault in faults {
+            self.faults.push(format!("{}: {fault}", self.now_us));
+        }
+        let (beyond, counted) = (
+            self.channel_watch.beyond,
+            self.stat(Stat::ChannelsBeyondLimit),
+        );
+        if beyond > counted {
+            self.faults.push(format!(
+                "{}: {beyond} channels beyond their limits, {counted} counted",
+                self.now_us
+            ));
         }
         if self.counters.underflows() > 0 {
             self.faults

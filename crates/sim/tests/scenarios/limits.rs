@@ -145,3 +145,37 @@ fn a_full_table_of_transactions_refuses_and_recovers() {
     finish(&mut world);
     assert_eq!(heard(world.callers[0].calls.last().unwrap()), [200]);
 }
+
+#[test]
+fn an_answer_after_the_end_of_its_call_is_counted_beyond_the_limits_that_another_call_has_filled() {
+    let mut config = WorldConfig {
+        parallel: true,
+        ..WorldConfig::default()
+    };
+    config.customer.channel_limit = Some(1);
+    let forks = VendorScript {
+        fork_us: Some(5 * SECOND),
+        ..VendorScript::default()
+    };
+    let mut vendors = vendors_of(vec![forks, VendorScript::silent()]);
+    vendors[0].channel_limit = Some(1);
+    vendors[0].scripts.push(VendorScript::default());
+    let mut world = world(config, vendors);
+    // The first call lasts from 2 s to 3 s, and the silent vendor's branch is still out when another endpoint answers at
+    // 7 s. The second call has taken both channels by then.
+    for (starts_us, lasts_us) in [(0, SECOND), (4 * SECOND, 20 * SECOND), (8 * SECOND, SECOND)] {
+        world.callers[0].plan(CallPlan {
+            starts_us,
+            acts: vec![(lasts_us, Act::Bye)],
+            ..CallPlan::default()
+        });
+    }
+    world.run_until(6 * SECOND);
+    assert_eq!(world.channels()[..2], [1, 1]);
+    assert_eq!(world.stat(Stat::ChannelsBeyondLimit), 0);
+    world.run_until(7 * SECOND + 100 * MS);
+    assert_eq!(world.stat(Stat::ChannelsBeyondLimit), 2);
+    finish(&mut world);
+    assert_eq!(finals(&world), [vec![200, 200], vec![200], vec![503]]);
+    assert_eq!(world.stat(Stat::ChannelsBeyondLimit), 2);
+}
