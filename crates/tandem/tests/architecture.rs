@@ -80,7 +80,10 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
             "transaction-layer",
         ],
     ),
-    ("instructions", &["sip-parser"]),
+    (
+        "instructions",
+        &["sip-parser", "transaction-layer", "routing", "proxy-core"],
+    ),
     ("loadtests", &[]),
     ("xtask", &[]),
 ];

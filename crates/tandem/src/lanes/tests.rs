@@ -29,7 +29,8 @@ fn config(workers: u8, address: &str, journal: &std::path::Path) -> Arc<Config> 
     };
     let text = format!(
         "[runtime]\nworkers = {workers}\nnode = \"test\"\n[[listen]]\ntransport = \"udp\"\naddress = \"{address}\"\n\
-         {advertise}\n[journal]\ndirectory = \"{}\"\n",
+         {advertise}\n[proxy]\nstranger_answers_per_s = 100000\nstranger_answers_per_source_s = 100000\n\
+         [journal]\ndirectory = \"{}\"\n",
         journal.display()
     );
     Arc::new(crate::config::parse(Some(("test.toml", &text)), &[]).unwrap())
