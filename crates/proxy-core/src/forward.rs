@@ -16,7 +16,7 @@ use crate::{
     route_set::{Routes, edit_route_set},
 };
 use routing::GatewayHost;
-use sip_parser::{Edits, Host, Message, Uri, parse_datagram};
+use sip_parser::{Edits, Host, Message, Params, Uri, parse_datagram};
 use std::{
     io::Write as _,
     mem,
@@ -288,7 +288,6 @@ pub(crate) fn write_request_uri(
     out: &mut smallvec::SmallVec<[u8; 128]>,
 ) {
     out.extend_from_slice(b"sip:");
-    let mut rest: smallvec::SmallVec<[u8; 64]> = smallvec::SmallVec::new();
     let received = Uri::parse(received);
     match &received {
         // What no rule has changed goes on octet for octet, escapes and password included.
@@ -312,30 +311,36 @@ pub(crate) fn write_request_uri(
         }
         _ => push_number(number, out),
     }
-    match received {
-        Ok(Uri::Sip(sip)) => {
-            for param in sip.params.iter() {
-                let about_the_way = [&b"transport"[..], b"maddr", b"ttl", b"lr", b"method"];
-                if !about_the_way
-                    .iter()
-                    .any(|name| param.name.eq_ignore_ascii_case(name))
-                {
-                    rest.push(b';');
-                    rest.extend_from_slice(param.name);
-                    if let Some(value) = param.value {
-                        rest.push(b'=');
-                        rest.extend_from_slice(value);
-                    }
-                }
-            }
-        }
-        Ok(Uri::Tel(_)) => rest.extend_from_slice(b";user=phone"),
-        _ => {}
-    }
     // A URI without a user part has no `@` (§25.1).
     if out.len() > b"sip:".len() {
         out.push(b'@');
     }
     let _ = write!(out, "{host}");
-    out.extend_from_slice(&rest);
+    match received {
+        Ok(Uri::Sip(sip)) => push_params_without(
+            &sip.params,
+            &[b"transport", b"maddr", b"ttl", b"lr", b"method"],
+            out,
+        ),
+        Ok(Uri::Tel(_)) => out.extend_from_slice(b";user=phone"),
+        _ => {}
+    }
+}
+
+/// Writes the parameters of a URI, but for those of these names.
+pub(crate) fn push_params_without(params: &Params<'_>, names: &[&[u8]], out: &mut impl Extend<u8>) {
+    for param in params.iter() {
+        if names
+            .iter()
+            .any(|name| param.name.eq_ignore_ascii_case(name))
+        {
+            continue;
+        }
+        out.extend([b';']);
+        out.extend(param.name.iter().copied());
+        if let Some(value) = param.value {
+            out.extend([b'=']);
+            out.extend(value.iter().copied());
+        }
+    }
 }

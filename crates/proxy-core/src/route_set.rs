@@ -3,7 +3,7 @@
 //! What a strict router upstream has rewritten is put back into the form that a loose one would have sent, once and
 //! before anything looks at it; so nothing else here knows of strict routers. Left out: deciding where a route leads.
 
-use crate::{cookie, core::ProxyCore, reply::Own};
+use crate::{cookie, core::ProxyCore, forward::push_params_without, reply::Own};
 use memchr::memchr;
 use sip_parser::{Edits, HeaderTable, Host, Message, NameAddr, Uri, parse_datagram, write_message};
 use smallvec::SmallVec;
@@ -163,20 +163,7 @@ fn without_our_maddr(own: &Own, uri: &[u8]) -> Option<Vec<u8>> {
         None => head.len(),
     };
     let mut stripped = head.get(..end)?.to_vec();
-    for param in parsed.params.iter() {
-        let about_the_way = [&b"maddr"[..], b"transport"];
-        if !about_the_way
-            .iter()
-            .any(|name| param.name.eq_ignore_ascii_case(name))
-        {
-            stripped.push(b';');
-            stripped.extend_from_slice(param.name);
-            if let Some(value) = param.value {
-                stripped.push(b'=');
-                stripped.extend_from_slice(value);
-            }
-        }
-    }
+    push_params_without(&parsed.params, &[b"maddr", b"transport"], &mut stripped);
     Some(stripped)
 }
 
